@@ -23,7 +23,9 @@ use crate::{
     sources::newest_allowed,
 };
 
-use super::{fitting_set, lockfile_of, requested, selection, without_wheels::unnamed_builds};
+use super::{
+    OldestPython, fitting_set, lockfile_of, requested, selection, without_wheels::unnamed_builds,
+};
 
 /// The packages for lists of requirements, and the failures of lists that cannot be resolved.
 #[derive(Debug, Default)]
@@ -106,6 +108,30 @@ pub fn resolve(
     Ok(resolved)
 }
 
+/// Resolves lists that failed another way: `retry` returns the packages, or the list with its failure.
+fn retry_failed(
+    project: &Project,
+    lockfile: &Lockfile,
+    resolved: &mut ResolvedPackages,
+    mut retry: impl FnMut(&OldestPython<'_>, FailedList) -> Result<Retried, Failure>,
+) -> Result<(), Failure> {
+    let requested = requested(project, lockfile);
+    for failed in std::mem::take(&mut resolved.failures) {
+        let retried = match requested.get(&failed.key) {
+            Some(oldest) => retry(oldest, failed)?,
+            None => Err(failed),
+        };
+        match retried {
+            Ok((key, set)) => drop(resolved.sets.insert(key, set)),
+            Err(failed) => resolved.failures.push(failed),
+        }
+    }
+    Ok(())
+}
+
+/// The packages for a list that failed before, or the failure that remains.
+type Retried = Result<(PythonKey, PythonSet), FailedList>;
+
 /// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
 pub fn reduce_failed(
     session: &Session<'_>,
@@ -113,38 +139,31 @@ pub fn reduce_failed(
     lockfile: &Lockfile,
     resolved: &mut ResolvedPackages,
 ) -> Result<(), Failure> {
-    let requested = requested(project, lockfile);
-    for failed in std::mem::take(&mut resolved.failures) {
-        let Some(oldest) = requested.get(&failed.key) else {
-            resolved.failures.push(failed);
-            continue;
-        };
+    retry_failed(project, lockfile, resolved, |oldest, failed| {
         let python = oldest.version();
         let compile = |key: &PythonKey| {
             let query = PackageQuery::of(key, &python);
             compile(session, project, lockfile, oldest.shell, query)
         };
-        match reduce(project, oldest.shell, &failed.key, compile)? {
-            None => resolved.failures.push(failed),
-            Some(ReducedPackages {
-                packages,
-                left_out,
-                notes,
-            }) => {
-                for note in &notes {
-                    session.reporter.note(note);
-                }
-                let set = PythonSet {
-                    python,
-                    packages,
-                    left_out,
-                    ..PythonSet::default()
-                };
-                resolved.sets.insert(failed.key, set);
-            }
+        let Some(ReducedPackages {
+            packages,
+            left_out,
+            notes,
+        }) = reduce(project, oldest.shell, &failed.key, compile)?
+        else {
+            return Ok(Err(failed));
+        };
+        for note in &notes {
+            session.reporter.note(note);
         }
-    }
-    Ok(())
+        let set = PythonSet {
+            python,
+            packages,
+            left_out,
+            ..PythonSet::default()
+        };
+        Ok(Ok((failed.key, set)))
+    })
 }
 
 /// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.
@@ -154,48 +173,43 @@ pub fn build_failed(
     lockfile: &Lockfile,
     resolved: &mut ResolvedPackages,
 ) -> Result<(), Failure> {
-    let requested = requested(project, lockfile);
-    for FailedList { key, failure } in std::mem::take(&mut resolved.failures) {
-        let oldest = requested.get(&key);
-        let builds = unnamed_builds(session, project, &key)?;
-        let Some(oldest) = oldest.filter(|_| !builds.is_empty()) else {
-            resolved.failures.push(FailedList { key, failure });
-            continue;
-        };
-        let may_build = may_build(session, project);
-        if !may_build
-            || !builds
-                .iter()
-                .all(|name| project.build_permission().includes(name))
-        {
+    let may_build = may_build(session, project);
+    retry_failed(project, lockfile, resolved, |oldest, failed| {
+        let builds = unnamed_builds(session, project, &failed.key)?;
+        if builds.is_empty() {
+            return Ok(Err(failed));
+        }
+        let FailedList { key, failure } = failed;
+        let is_permitted = |name: &String| project.build_permission().includes(name);
+        if !may_build || !builds.iter().all(is_permitted) {
             let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
             let failure = failure.hint(format!(
                 "`{}` asks whether {} may run its own build",
                 session.command("allow"),
                 names.join(" and ")
             ));
-            resolved.failures.push(FailedList { key, failure });
-            continue;
+            return Ok(Err(FailedList { key, failure }));
         }
         let python = oldest.version();
         let query = PackageQuery {
             builds: &builds,
             ..PackageQuery::of(&key, &python)
         };
-        match compile(session, project, lockfile, oldest.shell, query) {
-            Ok(packages) => {
-                let set = PythonSet {
-                    python,
-                    packages,
-                    builds: builds.into_iter().collect(),
-                    ..PythonSet::default()
-                };
-                resolved.sets.insert(key, set);
-            }
-            Err(failure) => resolved.failures.push(FailedList { key, failure }),
-        }
-    }
-    Ok(())
+        Ok(
+            match compile(session, project, lockfile, oldest.shell, query) {
+                Ok(packages) => {
+                    let set = PythonSet {
+                        python,
+                        packages,
+                        builds: builds.into_iter().collect(),
+                        ..PythonSet::default()
+                    };
+                    Ok((key, set))
+                }
+                Err(failure) => Err(FailedList { key, failure }),
+            },
+        )
+    })
 }
 
 /// Resolves the list of a dev shell without the groups and extras that no one named and that do not resolve.
