@@ -117,7 +117,8 @@ fn expanded(
     lockable_address(url)
 }
 
-const fn artifact(url: Url, digest: Sha256, size: Option<u64>) -> Artifact {
+/// Returns the only artifact of a download.
+pub(super) const fn artifact(url: Url, digest: Sha256, size: Option<u64>) -> Artifact {
     Artifact {
         part: String::new(),
         url,

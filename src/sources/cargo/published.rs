@@ -17,6 +17,7 @@ use crate::{
         Candidate, Error, Sources, UnusedSupplier, computed_digest,
         github::{self, ReleaseFile},
         release_age, unreachable,
+        url::artifact,
     },
     util::parallel,
 };
@@ -312,14 +313,7 @@ fn first_download(
 ) -> Result<Option<Artifact>, Error> {
     for url in urls {
         match computed_digest(tool, url, system, sources, |_| Ok(())) {
-            Ok((digest, size)) => {
-                return Ok(Some(Artifact {
-                    part: String::new(),
-                    url: url.clone(),
-                    digest: digest.into(),
-                    size: Some(size),
-                }));
-            }
+            Ok((digest, size)) => return Ok(Some(artifact(url.clone(), digest, Some(size)))),
             Err(error) if error.is_absent() => {}
             Err(error) => return Err(error),
         }
