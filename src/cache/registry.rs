@@ -73,7 +73,7 @@ struct EntryLayer {
     key: Option<CacheKey>,
 }
 
-/// Whether an entry replaces one that is there.
+/// Tells a write to replace an entry that exists, or to keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Replaced {
     Yes,

@@ -315,7 +315,7 @@ fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
         let own = failed.hint.clone();
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
     }
-    // A part with a hint of its own is missing until the user has done that.
+    // `devsh sync` retries only parts that need nothing from the user first.
     let is_retried = |part: &MissingPart| !part.is_left_out && part.hint.is_none();
     if status.missing_parts.iter().any(is_retried) {
         return Some(format!("`{}` tries it again", command("sync")));
