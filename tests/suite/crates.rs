@@ -412,6 +412,20 @@ fn asset(version: &str, target: &str) -> String {
     format!("probe-{version}-{target}.tar.gz")
 }
 
+/// Serves prebuilt programs as plain downloads for every target, and returns their address as a crate spells it.
+fn serve_downloads(server: &Server, versions: &[&str]) -> String {
+    for version in versions {
+        for target in TARGETS {
+            let path = format!("/dl/{version}/probe-{target}.tgz");
+            server.serve(&path, prebuilt(version));
+        }
+    }
+    format!(
+        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
+        server.address()
+    )
+}
+
 /// Serves the crate `probe`, which is in the repository `team/probe` and names prebuilt programs at an address.
 fn serve_probe(server: &Server, version: &str, address: &str) {
     serve_published_probe(server, version, address, "");
@@ -561,16 +575,7 @@ fn a_lockfile_cannot_bring_the_programs_of_another_repository() {
 #[test]
 fn programs_of_another_server_are_used_from_the_named_place_only() {
     let server = Server::start();
-    let address = format!(
-        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
-        server.address()
-    );
-    for version in ["1.0.0", "1.1.0"] {
-        for target in TARGETS {
-            let path = format!("/dl/{version}/probe-{target}.tgz");
-            server.serve(&path, prebuilt(version));
-        }
-    }
+    let address = serve_downloads(&server, &["1.0.0", "1.1.0"]);
     serve_probe(&server, "1.0.0", &address);
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
     sandbox.allow();
@@ -611,13 +616,7 @@ fn a_crate_with_another_digest_names_no_programs() {
 #[test]
 fn programs_that_are_too_young_are_not_used() {
     let Some(server) = server() else { return };
-    let plain = format!(
-        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
-        server.address()
-    );
-    for target in TARGETS {
-        server.serve(&format!("/dl/2.0.0/probe-{target}.tgz"), prebuilt("2.0.0"));
-    }
+    let plain = serve_downloads(&server, &["2.0.0"]);
     let old = ",\"pubtime\":\"2020-01-01T00:00:00Z\"";
     serve_published_probe(&server, "1.0.0", RELEASE, old);
     serve_published_probe(&server, "2.0.0", &plain, old);
@@ -663,14 +662,7 @@ fn programs_that_are_too_young_are_not_used() {
 #[test]
 fn programs_are_used_only_if_no_system_loses_the_tool() {
     let Some(server) = server() else { return };
-    let address = format!(
-        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
-        server.address()
-    );
-    for target in TARGETS {
-        let path = format!("/dl/1.0.0/probe-{target}.tgz");
-        server.serve(&path, prebuilt("1.0.0"));
-    }
+    let address = serve_downloads(&server, &["1.0.0"]);
     serve_probe(&server, "1.0.0", &address);
     let other = if cfg!(target_os = "macos") {
         "x86_64-unknown-linux-musl"
@@ -751,14 +743,7 @@ fn the_programs_of_a_crate_after_a_failed_release_are_used() {
 #[test]
 fn a_trust_rule_allows_only_places_that_the_crate_names() {
     let server = Server::start();
-    let address = format!(
-        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
-        server.address()
-    );
-    for target in TARGETS {
-        let path = format!("/dl/2.0.0/probe-{target}.tgz");
-        server.serve(&path, prebuilt("2.0.0"));
-    }
+    let address = serve_downloads(&server, &["2.0.0"]);
     for repository in ["team/probe", "evil/probe"] {
         serve_release(&server, repository, "1.0.0");
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -54,13 +54,22 @@ fn project(server: &Server, sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
+/// Makes a base with these programs below the sandbox, pushes it, and returns its directory.
+fn push_base(registry: &Registry, sandbox: &Sandbox, programs: &[PathBuf], name: &str) -> PathBuf {
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, programs);
+    registry.push(&base.join("layout"), "base", name);
+    base
+}
+
 fn digest(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let outcome = sandbox.devsh(&[&["image", "build", "--trust"], arguments].concat());
     outcome.success().stdout.trim().to_owned()
 }
 
 /// Unpacks an image and returns the root of its files.
-fn unpack(layout: &Path, place: &Path) -> std::path::PathBuf {
+fn unpack(layout: &Path, place: &Path) -> PathBuf {
     run(Command::new("umoci")
         .args(["unpack", "--image"])
         .arg(format!("{}:latest", layout.display()))
@@ -271,10 +280,7 @@ fn a_base_is_locked_by_digest() {
     };
     let server = Server::start();
     let sandbox = project(&server, Sandbox::new());
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &[]);
-    registry.push(&base.join("layout"), "base", "base:12");
+    let base = push_base(&registry, &sandbox, &[], "base:12");
     let name = format!("{}/base:12", registry.address);
     sandbox.write(
         "devshell.toml",
@@ -356,10 +362,7 @@ fn a_registry_with_tokens_takes_the_login_of_a_helper() {
     let proxy = Proxy::with_tokens(&registry.address);
     let server = Server::start();
     let sandbox = project(&server, Sandbox::odd());
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &[]);
-    registry.push(&base.join("layout"), "base", "team/base:12");
+    push_base(&registry, &sandbox, &[], "team/base:12");
     let name = format!("\"{}/team/base:12\"", proxy.address);
     sandbox.write("devshell.toml", MANIFEST.replace("\"scratch\"", &name));
     // Anybody may pull the base.
@@ -575,10 +578,7 @@ fn a_python_project_runs_in_a_container() {
     let Some(sandbox) = tools_sandbox(&server, Sandbox::odd()) else {
         return;
     };
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &programs);
-    registry.push(&base.join("layout"), "base", "base:1");
+    push_base(&registry, &sandbox, &programs, "base:1");
     let manifest = format!(
         "[tools]\npython = \"{version}\"\n[python]\npackages = [\"helper-lib\"]\n\
          [image]\nbase = \"{}/base:1\"\ncopy = [{{ from = \"main.py\", to = \"/app/main.py\" }}]\n\
@@ -750,10 +750,7 @@ fn conda_packages_run_in_a_container() {
     let server = Server::start();
     conda::serve_channel(&server, &[WHERE, LIBRARY], conda::Layout::Sharded);
     let sandbox = Sandbox::new().served_by(&server);
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &[]);
-    registry.push(&base.join("layout"), "base", "base:1");
+    push_base(&registry, &sandbox, &[], "base:1");
     let manifest = format!(
         "[tools]\n\"conda:where\" = \"1\"\n[conda]\nchannels = [\"team\"]\n\
          [image]\nbase = \"{}/base:1\"\ncmd = [\"where\"]\n",
@@ -831,10 +828,7 @@ fn wheels_on_the_python_of_conda_run_in_a_container() {
     conda::serve_files(&server, &[python, native], conda::Layout::Sharded);
     let programs = [cpython::prefix().unwrap().join("bin/python3")];
     let sandbox = tools_sandbox(&server, Sandbox::new()).unwrap();
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &programs);
-    registry.push(&base.join("layout"), "base", "base:1");
+    push_base(&registry, &sandbox, &programs, "base:1");
     let code = "import native, helper_lib; print(native.PLACE, helper_lib.__file__)";
     let manifest = format!(
         "[tools]\npython = \"{minor}\"\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\
@@ -964,10 +958,7 @@ fn the_layers_of_the_base_are_mounted() {
     let proxy = Proxy::start(&registry.address);
     let server = Server::start();
     let sandbox = project(&server, Sandbox::new());
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &[]);
-    registry.push(&base.join("layout"), "base", "team/base:12");
+    push_base(&registry, &sandbox, &[], "team/base:12");
     let name = format!("{}/team/base:12", proxy.address);
     sandbox.write(
         "devshell.toml",
@@ -1105,10 +1096,7 @@ fn failures_name_the_object_and_a_fix() {
     sandbox
         .devsh(&["image", "push", "--trust", "UPPER/app"])
         .error(&["the name of an image"]);
-    let base = sandbox.root().join("base");
-    fs::create_dir(&base).unwrap();
-    base_layout(&base, &[]);
-    registry.push(&base.join("layout"), "base", "base:12");
+    push_base(&registry, &sandbox, &[], "base:12");
     let name = format!("{}/base:12", registry.address);
     let manifest = MANIFEST.replace("\"scratch\"", &format!("\"{name}\""));
     sandbox.write("devshell.toml", &manifest);

@@ -60,6 +60,13 @@ build-backend = "backend"
 backend-path = ["."]
 "#;
 
+/// Runs the program of the package `tester` with these options of `devsh run`.
+#[track_caller]
+fn assert_tester_runs(sandbox: &Sandbox, options: &[&str]) {
+    let run = [&["run"], options, &["--", "tester", "x"]].concat();
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
 /// Returns a sandbox with what a repository of Python gets.
 pub(crate) fn repository(server: &Server) -> Option<Sandbox> {
     let sandbox = sandbox(server)?;
@@ -109,8 +116,7 @@ fn packages_are_installed_while_another_tool_is_downloaded() {
     }
     server.release();
     assert!(syncing.wait().unwrap().success());
-    let run = ["run", "--trust", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--trust"]);
 }
 
 /// Returns whether the store has an object whose name begins with this.
@@ -165,8 +171,7 @@ fn packages_are_for_the_first_python_even_if_another_one_comes_first() {
     }
     server.release();
     assert!(syncing.wait().unwrap().success());
-    let run = ["run", "--trust", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--trust"]);
 }
 
 #[test]
@@ -217,8 +222,7 @@ fn a_package_without_a_wheel_costs_only_itself() {
     ] {
         assert!(allowed.stderr.contains(text), "{text} in {allowed}");
     }
-    let run = ["run", "--partial", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--partial"]);
     let status = sandbox.devsh(&["status"]).success();
     for text in [
         "Python package `archived`: `archived` of `requirements.txt` has no wheel",
@@ -234,7 +238,7 @@ fn a_package_without_a_wheel_costs_only_itself() {
     let allowed = sandbox.devsh(&["allow", "--yes"]);
     let text = "`archived` of `requirements.txt` cannot be built";
     assert!(allowed.stderr.contains(text), "{allowed}");
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--partial"]);
 }
 
 #[test]
@@ -293,8 +297,7 @@ fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
     }
     sandbox.write("uv.lock", lock(&right, &wrong));
     sandbox.devsh(&["allow", "--yes"]);
-    let run = ["run", "--partial", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--partial"]);
 }
 
 #[test]
@@ -361,8 +364,7 @@ fn programs_of_every_dev_shell_are_approved_with_the_project() {
         [dependency-groups]\ndev = [\"deep\"]\ntest = [\"tester\"]\n";
     sandbox.write("pyproject.toml", project);
     sandbox.allow();
-    let run = ["run", "--shell", "test", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &["--shell", "test"]);
     let missing = sandbox.devsh(&["run", "--", "tester-of-no-one"]).code(127);
     missing.error(&["no command `tester-of-no-one` in dev shell `dev`"]);
 }
@@ -388,8 +390,7 @@ fn a_project_without_a_lockfile_gets_its_named_packages() {
     assert!(ran.exists());
     let place = python(&sandbox, "import demo; print(demo.__file__)");
     assert_eq!(place, "~/project/src/demo.py\n");
-    let run = ["run", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &[]);
     // A repository that does not know devsh stays as it is, and what is built is not built again.
     Tree::of(sandbox.project()).assert_unchanged_since(&before);
     server.requests();
@@ -417,14 +418,13 @@ fn assert_installed(file: &str, text: &str) {
     let before = Tree::of(sandbox.project());
     sandbox.allow();
     assert_eq!(python(&sandbox, "import deep, helper_lib; print(1)"), "1\n");
-    let run = ["run", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &[]);
     Tree::of(sandbox.project()).assert_unchanged_since(&before);
     sandbox.devsh(&["init"]).success();
     let manifest = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
     assert!(manifest.contains("presets = [\"python\"]"), "{manifest}");
     sandbox.devsh(&["lock", "--check"]).success();
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &[]);
 }
 
 #[test]
@@ -586,8 +586,7 @@ fn dependencies_that_only_the_build_knows_come_from_it_after_the_approval() {
     );
     sandbox.allow();
     assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
-    let run = ["run", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &[]);
     // A change of the build is approved, and then asked again.
     sandbox.write("backend.py", backend("deep"));
     sandbox.allow();
@@ -1553,8 +1552,7 @@ fn sources_of_uv_count_without_a_lockfile() {
     let fact = "python package tester of pyproject.toml  [SERVER]/files/tester-1.0";
     assert!(allowed.stderr.contains(fact), "{allowed}");
     python(&sandbox, "import lib_a, helper_lib, member, deep");
-    let run = ["run", "--", "tester", "x"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    assert_tester_runs(&sandbox, &[]);
     // A source that names nothing is said.
     sandbox.write("pyproject.toml", project.replace("libs/a", "libs/b"));
     sandbox.allow();
