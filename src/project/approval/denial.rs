@@ -5,6 +5,7 @@
 //! record that does not exist is no denial. If that cannot be found out, the project counts as denied.
 
 use std::{
+    collections::BTreeSet,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
@@ -48,10 +49,12 @@ impl Decisions {
         let claimed = Repository::claimed_around(root).filter(|one| !one.common.ends_with(".git"));
         let repositories = Repository::all_around(root).chain(claimed);
         let repositories = repositories.map(|one| repository_record(&one.common, &one.below));
+        // A repository that confirms the project is in both lists.
+        let others: BTreeSet<String> = repositories.chain(directory_record(root)).collect();
         let denial = Denial {
             root: root.to_owned(),
             includes_below,
-            others: repositories.chain(directory_record(root)).collect(),
+            others: others.into_iter().collect(),
         };
         let bytes = binary::encode(&denial);
         for name in denial.others.iter().chain([&project_key(root)]) {
