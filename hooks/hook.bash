@@ -33,7 +33,7 @@ __devsh_hook() {
   \return "$1"
 }
 
-# Sets the options of $1 again that the hook does without.
+# Restores the options in $1 that the hook turned off.
 __devsh_restore_options() {
   [[ $1 != *k* ]] || \set -k
   case $1 in

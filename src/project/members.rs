@@ -58,8 +58,8 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
     (found, more)
 }
 
-/// Returns the meaning of a pattern, whose `*` matches no `/`. Matching takes linear
-/// time, because the project is not approved yet.
+/// Returns the meaning of a pattern, whose `*` matches no `/`. Matching takes linear time, because the project is not
+/// approved yet.
 fn matcher(pattern: &str) -> Option<GlobMatcher> {
     if pattern.len() > PATTERN {
         return None;
