@@ -121,7 +121,7 @@ fn agent(settings: &ConnectionSettings, timeouts: Timeouts) -> Agent {
         .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .build();
-    Agent::with_parts(config, DefaultConnector::new(), NameLookup)
+    Agent::with_parts(config, DefaultConnector::new(), NameLookup::default())
 }
 
 impl Client {

@@ -1,12 +1,18 @@
-//! Looks up the addresses of names, and asks again after growing pauses.
+//! Looks up the addresses of names, asks again after growing pauses, and remembers the answers for a while.
+//!
+//! Each request looks up its server's name, also one that uses an open connection.
 //!
 //! A question to a name server is one packet, which can get lost. The C library asks again after five seconds; a user
 //! without a network must not wait that long for an answer.
 
 use std::{
-    sync::mpsc::{self, RecvTimeoutError},
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ureq::{
@@ -22,9 +28,15 @@ use ureq::{
 /// The time after which the first question counts as lost; each later one has twice the time of the one before.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// The time for which an answer is used again.
+const KEPT: Duration = Duration::from_mins(1);
+
 /// Asks the resolver of the system.
-#[derive(Debug)]
-pub(super) struct NameLookup;
+#[derive(Debug, Default)]
+pub(super) struct NameLookup {
+    /// The last answers, by the scheme, name and port that were asked for.
+    answers: Mutex<BTreeMap<String, (Instant, ResolvedSocketAddrs)>>,
+}
 
 impl Resolver for NameLookup {
     fn resolve(
@@ -33,13 +45,27 @@ impl Resolver for NameLookup {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = format!(
+            "{}://{}",
+            uri.scheme_str().unwrap_or_default(),
+            uri.authority().map_or("", |authority| authority.as_str())
+        );
+        if let Some((asked, addresses)) = answers().get(&server)
+            && asked.elapsed() < KEPT
+        {
+            return Ok(addresses.clone());
+        }
         let (uri, config) = (uri.clone(), config.clone());
         let patient = NextTimeout {
             after: Limit::NotHappening,
             ..timeout
         };
         let ask = move || DefaultResolver::default().resolve(&uri, &config, patient);
-        first_answer(ask, AGAIN, *timeout.after).unwrap_or(Err(Error::Timeout(timeout.reason)))
+        let answer = first_answer(ask, AGAIN, *timeout.after);
+        let addresses = answer.unwrap_or(Err(Error::Timeout(timeout.reason)))?;
+        answers().insert(server, (Instant::now(), addresses.clone()));
+        Ok(addresses)
     }
 }
 
