@@ -21,6 +21,7 @@ mod identity;
 pub mod inventory;
 mod npm_resolve;
 mod offline;
+mod package_wheels;
 mod partial_build;
 mod profile;
 mod profile_manifest;

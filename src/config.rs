@@ -326,6 +326,16 @@ impl Config {
             || self.hosts.iter().any(|host| host.has(url))
     }
 
+    /// Returns whether the configured package index has its files at an address.
+    pub fn is_file_of_index(&self, url: &Url) -> bool {
+        let is_own = if self.pypi.as_str() == PYPI {
+            url.as_str().starts_with(PYPI_FILES)
+        } else {
+            is_below(url, &index_root(&self.pypi))
+        };
+        is_own && !climbs(url)
+    }
+
     /// Returns the address of a mirror for the public address in a lockfile.
     ///
     /// Only the default prefix is replaced, as in uv and rustup.

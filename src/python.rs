@@ -13,6 +13,7 @@ mod install;
 mod interpreter;
 mod lock;
 mod lock_formats;
+mod locked_wheel;
 mod marker;
 mod pins;
 mod requirement;
@@ -36,10 +37,10 @@ pub use lock::{
     ForeignPackage, LooseRequirement, PackageSource, PythonLock, Selection, SelectionPart,
 };
 pub use lock_formats::{
-    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, SourceDirectories, decode_list,
-    included_lists, named_directories, read_lock, read_pinned, read_pylock_wheels,
-    source_directories,
+    LockFiles, PackageWheels, PinnedRequirement, SourceDirectories, decode_list, included_lists,
+    named_directories, read_lock, read_pinned, read_pylock_wheels, source_directories,
 };
+pub use locked_wheel::LockedWheel;
 pub use marker::{Marker, TargetEnvironment, normalize};
 pub use pins::{PythonPin, PythonPins};
 pub use requirement::{PythonRequirement, find_unmet, is_built_metadata};
@@ -47,5 +48,5 @@ pub use scope::Scope;
 pub use select::MissingPackage;
 pub use settings::{PackageSetting, is_of_installation};
 pub use uv::{Uv, UvError};
-pub use venv::{VirtualEnv, make_venv, write_program};
+pub use venv::{VirtualEnv, make_venv, venv_settings, write_program};
 pub use wheel_minors::WheelMinors;

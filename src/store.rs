@@ -33,6 +33,7 @@ mod trash;
 mod tree_builder;
 mod unpack;
 mod verify;
+mod wheel_environment;
 
 use std::{
     path::{Path, PathBuf},
@@ -54,6 +55,7 @@ pub use remove::{CountedFiles, Size, remove_any, remove_file, remove_tree, size_
 pub use shared_object::{PackOutcome, PackedObject, SharedTree};
 pub use trash::GarbageCollection;
 pub use verify::{ArtifactsFrom, ObjectVerdict, published_files};
+pub use wheel_environment::{EnvironmentPython, PackageWheel};
 
 use crate::{
     config::Config,

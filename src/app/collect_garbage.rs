@@ -22,7 +22,7 @@ use crate::{
 
 use super::{gc_roots::Roots, session::Session};
 
-/// The time for which an interrupted download is kept.
+/// The time for which the download of a Python package, or an interrupted one, is kept.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
 /// The time for which a session is kept after its host shell ended: a program that the shell started may still have it.
 const SESSION: Duration = Duration::from_hours(30 * 24);
@@ -54,7 +54,7 @@ pub enum RemovedKind {
     Profile,
     /// A Python environment of an older version of devsh.
     Environment,
-    /// An interrupted download.
+    /// The download of a Python package, or an interrupted one.
     Download,
     /// An unfinished build of Python packages.
     Build,
@@ -226,7 +226,7 @@ impl GcReport {
     }
 }
 
-/// Returns downloads that were interrupted long ago and that no process resumes now.
+/// Returns downloads of packages and interrupted ones that are old and that no process reads or resumes now.
 fn partials(session: &Session<'_>) -> Vec<(PathBuf, u64)> {
     let directory = session.context.directories.cache.join("downloads");
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Builder, Error,
     choose_artifact::{ServedTool, ServedTools},
-    python_env::find_interpreter,
+    python_env::ChosenPackages,
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
@@ -23,10 +23,9 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
     ) -> (ServedTools, Option<Result<(), Error>>) {
-        let needed = needed_tools(request);
-        if needed == 0 {
+        let Some(needed) = NeededTools::of(request) else {
             return (self.serve(request), None);
-        }
+        };
         let (sender, receiver) = mpsc::channel();
         thread::scope(|scope| {
             let early = scope.spawn(move || self.install_early(request, needed, &receiver));
@@ -45,47 +44,72 @@ impl Builder<'_> {
         })
     }
 
+    /// Installs the packages as soon as their Python is there, or uv too if devsh cannot install them itself.
     fn install_early(
         &self,
         request: &BuildRequest<'_>,
-        needed: usize,
+        needed: NeededTools,
         ready: &Receiver<ServedTool>,
     ) -> Option<Result<(), Error>> {
         let packages = request.python.as_ref()?;
-        let mut served: Vec<ServedTool> = ready.iter().take(needed).collect();
-        if served.len() < needed {
-            return None;
+        let mut served: Vec<ServedTool> = Vec::new();
+        let is_interpreter = |served: &&ServedTool| served.tool.is_interpreter();
+        while served.iter().filter(is_interpreter).count() < needed.interpreters {
+            served.push(ready.recv().ok()?);
         }
         // They come in the order of their downloads, but the first Python of the request gets the packages.
         served.sort_by_key(|served| {
             let mut tools = request.tools.iter();
             tools.position(|requested| *requested.tool == served.tool)
         });
-        let interpreter = find_interpreter(&served).ok()??;
-        let pins = packages.pins(Some(&interpreter.version), request.system);
-        let mut pins = pins.ok()?.packages.into_iter();
+        let (interpreter, pins) = self
+            .choose_packages(request, packages, &served, None)
+            .ok()?;
         // A build finds the other tools of the dev shell.
-        if pins.any(|pin| pin.source != PackageSource::Index(None)) {
+        if pins
+            .packages
+            .iter()
+            .any(|pin| pin.source != PackageSource::Index(None))
+        {
             return None;
         }
-        let installed = self.install_selected(request, packages, &served, None);
+        let chosen = ChosenPackages::new(packages, interpreter, pins).ok()?;
+        if self.install_without_uv(request, &chosen).is_some() {
+            return Some(Ok(()));
+        }
+        while served.len() < needed.all {
+            served.push(ready.recv().ok()?);
+        }
+        let installed = self.install_with_uv(request, packages, &chosen, &served);
         Some(installed.map(drop))
     }
 }
 
-/// Returns the number of tools that install the packages of a request; 0 if the packages must wait for all tools.
-fn needed_tools(request: &BuildRequest<'_>) -> usize {
-    let Some(packages) = &request.python else {
-        return 0;
-    };
-    let is_conda = |requested: &RequestedTool<'_>| requested.tool.source == Source::Conda;
-    if !packages.builds.is_empty() || request.tools.iter().any(is_conda) {
-        return 0;
+/// The numbers of tools that install the packages of a request.
+#[derive(Debug, Clone, Copy)]
+struct NeededTools {
+    interpreters: usize,
+    /// The interpreters and uv.
+    all: usize,
+}
+
+impl NeededTools {
+    /// Returns the tools that install the packages of a request; nothing if the packages must wait for all tools.
+    fn of(request: &BuildRequest<'_>) -> Option<Self> {
+        let packages = request.python.as_ref()?;
+        let is_conda = |requested: &RequestedTool<'_>| requested.tool.source == Source::Conda;
+        if !packages.builds.is_empty() || request.tools.iter().any(is_conda) {
+            return None;
+        }
+        let count = |is_counted: fn(&Tool) -> bool| {
+            let tools = request.tools.iter();
+            tools.filter(|requested| is_counted(requested.tool)).count()
+        };
+        Some(Self {
+            interpreters: count(Tool::is_interpreter),
+            all: count(installs_packages),
+        })
     }
-    let tools = request.tools.iter();
-    tools
-        .filter(|requested| installs_packages(requested.tool))
-        .count()
 }
 
 /// Returns whether a tool takes part in the installation of packages.

@@ -16,6 +16,7 @@ use super::{
     Builder, Error, ShellPart, UnbuiltPart,
     choose_artifact::{ServedFrom, ServedTool},
     conda::CondaEnvironment,
+    package_wheels::packages_label,
     profile_name::{checkout_digest, profiles_directory},
     request::{BuildRequest, PythonPackages, interpreter_rank},
 };
@@ -263,6 +264,47 @@ fn needs(packages: &PythonPackages, tool: &'static str) -> Error {
     }
 }
 
+/// Packages to install, and their Python.
+pub(super) struct ChosenPackages {
+    interpreter: Interpreter,
+    pins: PythonPins,
+    name: PackageName,
+    key: Vec<u8>,
+    inputs: Vec<String>,
+}
+
+impl ChosenPackages {
+    pub(super) fn new(
+        packages: &PythonPackages,
+        interpreter: Interpreter,
+        pins: PythonPins,
+    ) -> Result<Self, Error> {
+        let name: Option<PackageName> = "python-packages".parse().ok();
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(&interpreter.identity);
+        input.bytes(pins.to_bytes());
+        Ok(Self {
+            name: name.ok_or_else(|| needs(packages, "python"))?,
+            key: input.into_bytes(),
+            inputs: pins.packages.iter().map(ToString::to_string).collect(),
+            interpreter,
+            pins,
+        })
+    }
+
+    /// Returns their object.
+    fn object(&self) -> BuiltObject<'_> {
+        BuiltObject {
+            name: &self.name,
+            version: &self.interpreter.version,
+            recipe: Recipe::Environment,
+            key: &self.key,
+            inputs: &self.inputs,
+        }
+    }
+}
+
 /// Packages in the store, and what they were chosen for.
 pub(super) struct InstalledPackages {
     object: PathBuf,
@@ -279,19 +321,21 @@ impl Builder<'_> {
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
     ) -> Result<InstalledPackages, Error> {
-        let needs = |tool| needs(packages, tool);
         let (interpreter, pins) = self.choose_packages(request, packages, served, conda)?;
-        let find_installer = || self.installer(request, served, &interpreter, &needs);
-        let object = self.package_object(request, packages, &interpreter, &pins, find_installer)?;
+        let chosen = ChosenPackages::new(packages, interpreter, pins)?;
+        let object = match self.install_without_uv(request, &chosen) {
+            Some(object) => object,
+            None => self.install_with_uv(request, packages, &chosen, served)?,
+        };
         Ok(InstalledPackages {
             object,
-            interpreter,
-            pins,
+            interpreter: chosen.interpreter,
+            pins: chosen.pins,
         })
     }
 
     /// Returns the interpreter for a selection, and the exact packages that it gets.
-    fn choose_packages(
+    pub(super) fn choose_packages(
         &self,
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
@@ -460,49 +504,39 @@ impl Builder<'_> {
         Ok(Some((environment, failed)))
     }
 
-    /// Returns the store object with exactly these packages, installing them if it is missing.
-    fn package_object(
+    /// Returns the store object with exactly these packages if it is there, if a cache has it, or if devsh can install
+    /// their wheels itself.
+    pub(super) fn install_without_uv(
+        &self,
+        request: &BuildRequest<'_>,
+        chosen: &ChosenPackages,
+    ) -> Option<PathBuf> {
+        let built = chosen.object();
+        self.store
+            .find(&store::StorePath::of_built(&built))
+            .or_else(|| self.receive(&built, "the python packages"))
+            .or_else(|| {
+                self.install_package_wheels(request, &built, &chosen.pins, &chosen.interpreter)
+            })
+    }
+
+    /// Returns the store object with exactly these packages, which uv installs if it is missing.
+    pub(super) fn install_with_uv(
         &self,
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
-        interpreter: &Interpreter,
-        pins: &PythonPins,
-        find_installer: impl FnOnce() -> Result<Installer, Error>,
+        chosen: &ChosenPackages,
+        served: &[ServedTool],
     ) -> Result<PathBuf, Error> {
-        let mut input = DigestInput::default();
-        input.number(FORMAT);
-        input.bytes(&interpreter.identity);
-        input.bytes(pins.to_bytes());
-        let key = input.into_bytes();
-        let name: Option<PackageName> = "python-packages".parse().ok();
-        let name = name.ok_or_else(|| Error::PythonNeeds {
-            lock: packages.lock.clone(),
-            tool: "python",
-        })?;
-        let inputs: Vec<String> = pins.packages.iter().map(ToString::to_string).collect();
-        let built = BuiltObject {
-            name: &name,
-            version: &interpreter.version,
-            recipe: Recipe::Environment,
-            key: &key,
-            inputs: &inputs,
-        };
-        if let Some(place) = self.store.find(&store::StorePath::of_built(&built)) {
-            return Ok(place);
-        }
-        if let Some(place) = self.receive(&built, "the python packages") {
-            return Ok(place);
-        }
-        let installer = find_installer()?;
+        let (built, pins, interpreter) = (chosen.object(), &chosen.pins, &chosen.interpreter);
+        let installer =
+            self.installer(request, served, interpreter, &|tool| needs(packages, tool))?;
         let built_wheels = match installer.platform {
             None => self.built_wheels(request, packages, pins, &self.uv(&installer)),
             // Nothing is built for another system.
             Some(_) => BTreeMap::new(),
         };
-        let label = match inputs.len() {
-            1 => "1 python package".to_owned(),
-            count => format!("{count} python packages"),
-        };
+        let label = packages_label(pins.packages.len());
         let meter = self.progress.start(&label, "installing", None);
         let mut is_new = false;
         let made = self.store.build(&built, &*meter, |place| {

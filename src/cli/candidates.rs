@@ -67,27 +67,23 @@ pub fn subjects() -> Vec<CompletionCandidate> {
 }
 
 /// Completes a command and its arguments.
-#[derive(Debug, Clone)]
-pub struct CommandLine {
-    /// The dev shell that runs it.
-    pub shell: ShellName,
-}
+pub struct CommandLine;
 
 impl ValueCompleter for CommandLine {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {
-        programs(&self.shell, current)
+        programs(current)
     }
 
     fn complete_at(&self, position: usize, current: &OsStr) -> Vec<CompletionCandidate> {
         match position {
-            0 => programs(&self.shell, current),
+            0 => programs(current),
             _ => PathCompleter::any().complete(current),
         }
     }
 }
 
 /// Returns the programs of the built dev shell and of `PATH` that begin with `current`, and files.
-fn programs(shell: &ShellName, current: &OsStr) -> Vec<CompletionCandidate> {
+fn programs(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut found = PathCompleter::any().complete(current);
     let Some(prefix) = current.to_str().filter(|text| !text.contains('/')) else {
         return found;
@@ -97,7 +93,7 @@ fn programs(shell: &ShellName, current: &OsStr) -> Vec<CompletionCandidate> {
     let session = Session::new(&context, &NoReport, Options::default());
     let built = session.prompt_place().and_then(|place| {
         let state = &context.directories.state;
-        let record = Record::stored(state, &place.root, shell)?;
+        let record = Record::stored(state, &place.root, &ShellName::dev())?;
         Some(record.objects.first()?.join("bin"))
     });
     let host = context.env.get(vars::PATH).unwrap_or_default();

@@ -282,6 +282,14 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Returns a number that is not negative.
+    pub(crate) fn integer(&self) -> Option<u64> {
+        match &self.value {
+            Value::Integer(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
     /// Returns the entries of a table; of anything else none.
     pub(crate) fn entries(&self) -> &[NodeEntry<'t>] {
         match &self.value {

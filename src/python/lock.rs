@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
+use url::Url;
+
 use super::{
+    locked_wheel::LockedWheel,
     marker::{Marker, TargetEnvironment},
     requirement::{PythonRequirement, is_built_metadata},
     scope::Scope,
@@ -15,7 +18,7 @@ use super::{
 use crate::{
     lockfile::PythonKey,
     manifest::{Located, Origin},
-    package::WheelName,
+    package::{PackageName, Version, WheelName},
 };
 
 /// The content of a Python lockfile.
@@ -159,6 +162,8 @@ pub(super) struct PythonPackage {
     pub(super) digests: Vec<String>,
     /// Files that no index serves; the best one for the target is installed from its address.
     pub(super) files: Vec<PackageFile>,
+    /// The wheels of an index whose addresses the lockfile has.
+    pub(super) wheels: Vec<PackageFile>,
     /// Chooses between several locked versions of one package.
     pub(super) marker: Marker,
     pub(super) dependencies: Vec<Dependency>,
@@ -172,6 +177,8 @@ pub(super) struct PythonPackage {
 pub(super) struct PackageFile {
     pub(super) url: String,
     pub(super) digest: String,
+    /// The size in bytes, if the lockfile has it.
+    pub(super) size: Option<u64>,
 }
 
 impl PackageFile {
@@ -190,6 +197,7 @@ impl PythonPackage {
             source: PackageSource::Index(None),
             digests: Vec::new(),
             files: Vec::new(),
+            wheels: Vec::new(),
             marker: Marker::default(),
             dependencies: Vec::new(),
             extras: BTreeMap::new(),
@@ -212,18 +220,25 @@ impl PythonPackage {
 
     /// Returns the best file with its own address for a target: a wheel, else a source distribution.
     pub(super) fn best_file(&self, target: &TargetEnvironment) -> Option<&PackageFile> {
-        let wheels = self.files.iter().filter_map(|file| {
-            let wheel = WheelName::parse(file.name())?;
-            let platform = wheel.platform_rank(target.system);
-            let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
-            Some(((wheel.python_rank(target.minor)?, platform), file))
-        });
-        let best = wheels.min_by_key(|(rank, _)| *rank).map(|(_, file)| file);
+        let best = best_wheel(&self.files, target, |_| true);
         let is_source = |file: &&PackageFile| {
             let end = Path::new(file.name()).extension();
             end.is_none_or(|end| end != "whl")
         };
         best.or_else(|| self.files.iter().find(is_source))
+    }
+
+    /// Returns the best wheel of the index for a target, if the lockfile has its address.
+    pub(super) fn best_index_wheel(&self, target: &TargetEnvironment) -> Option<LockedWheel> {
+        let name: PackageName = self.name.parse().ok()?;
+        let version: Version = self.version.as_deref()?.parse().ok()?;
+        let is_own = |wheel: &WheelName<'_>| wheel.name == name && wheel.version == version;
+        let file = best_wheel(&self.wheels, target, is_own)?;
+        Some(LockedWheel {
+            url: Url::parse(&file.url).ok()?,
+            sha256: file.digest.strip_prefix("sha256:")?.parse().ok()?,
+            size: file.size,
+        })
     }
 }
 
@@ -238,6 +253,20 @@ pub(super) struct Dependency {
     pub(super) source: Option<PackageSource>,
     pub(super) extras: Vec<String>,
     pub(super) marker: Marker,
+}
+
+fn best_wheel<'f>(
+    files: &'f [PackageFile],
+    target: &TargetEnvironment,
+    is_admitted: impl Fn(&WheelName<'_>) -> bool,
+) -> Option<&'f PackageFile> {
+    let wheels = files.iter().filter_map(|file| {
+        let wheel = WheelName::parse(file.name()).filter(&is_admitted)?;
+        let platform = wheel.platform_rank(target.system);
+        let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
+        Some(((wheel.python_rank(target.minor)?, platform), file))
+    });
+    wheels.min_by_key(|(rank, _)| *rank).map(|(_, file)| file)
 }
 
 impl Dependency {

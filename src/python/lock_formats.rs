@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use super::lock::PythonLock;
 use crate::manifest::{Error, PythonLockFormat, Text, decode_utf16};
 
-pub use pylock_wheels::{LockedWheel, PackageWheels, read_pylock_wheels};
+pub use pylock_wheels::{PackageWheels, read_pylock_wheels};
 pub use pyproject::{SourceDirectories, source_directories};
 pub use requirements::{PinnedRequirement, included_lists, named_directories, read_pinned};
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use super::{lock::PackageSource, marker::normalize};
+use super::{lock::PackageSource, locked_wheel::LockedWheel, marker::normalize};
 
 /// The exact content of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct PythonPin {
     pub source: PackageSource,
     /// The digests (`sha256:…`); a file must have one of them.
     pub digests: Vec<String>,
+    /// Its wheel for the target, if the lockfile has the address.
+    pub wheel: Option<LockedWheel>,
 }
 
 impl PythonPins {

@@ -112,6 +112,7 @@ impl PythonLock {
                         version: package.version.clone(),
                         source,
                         digests,
+                        wheel: package.best_index_wheel(target),
                     });
                 }
             }

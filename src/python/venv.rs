@@ -112,13 +112,20 @@ fn add_data(environment: &Path, profile: &Path, how: DataFiles) -> Result<(), st
     Ok(())
 }
 
-/// Makes a directory the virtual environment of an interpreter, with scripts that can be moved; with `packages_visible`
-/// the packages of the interpreter itself can be imported.
+/// Makes a directory the virtual environment of an interpreter.
 pub(super) fn write_settings(
     environment: &Path,
     python: &Interpreter,
     packages_visible: bool,
 ) -> Result<(), store::Error> {
+    let settings = venv_settings(python, packages_visible);
+    files::write_atomic(&environment.join("pyvenv.cfg"), &settings)?;
+    Ok(())
+}
+
+/// Returns the `pyvenv.cfg` of an interpreter's environment with scripts that can be moved; with `packages_visible` the
+/// packages of the interpreter itself can be imported.
+pub fn venv_settings(python: &Interpreter, packages_visible: bool) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt as _;
     let home = python.program.parent().unwrap_or(Path::new("/"));
     let mut settings = b"home = ".to_vec();
@@ -128,8 +135,7 @@ pub(super) fn write_settings(
         python.version, packages_visible
     );
     settings.extend_from_slice(rest.as_bytes());
-    files::write_atomic(&environment.join("pyvenv.cfg"), &settings)?;
-    Ok(())
+    settings
 }
 
 /// Returns a `.pth` file for the directory `packages`: a plain line for tools that read `.pth` files, and one that

@@ -2,6 +2,7 @@
 
 pub(super) mod conda;
 mod crate_sources;
+mod installed_wheel;
 mod npm;
 mod npm_platform;
 mod python;
@@ -11,6 +12,7 @@ mod toolchain;
 pub(super) mod wheel;
 
 pub use crate_sources::unpack_crate;
+pub(super) use installed_wheel::{MODIFIED, WheelPlaces, install as install_wheel};
 pub(super) use python::EXTERNALLY_MANAGED;
 pub use wheel::{WheelSummary, check_wheel, digest_in_wheel};
 
@@ -40,6 +42,11 @@ fn read_head(member: &str, data: &mut dyn Read, limit: u64) -> Result<Vec<u8>, E
     Ok(head)
 }
 
+/// Returns the size to which an artifact of `size` bytes may unpack, in bytes.
+pub(super) fn admitted_size(size: u64) -> u64 {
+    size.saturating_mul(RATIO).clamp(SMALLEST, LARGEST)
+}
+
 /// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.
 ///
 /// Nothing is in `parts` of the components that are in the tree already. `report` gets the number of bytes that were read from the artifacts since the last call.
@@ -67,7 +74,7 @@ pub(super) fn build<'a>(
             .map_err(crate::util::files::at("read", place))?;
         let size = file.metadata().map_or(0, |metadata| metadata.len());
         let file = ArchiveFile::new(file, report);
-        tree.admit(size.saturating_mul(RATIO).clamp(SMALLEST, LARGEST));
+        tree.admit(admitted_size(size));
         match object.recipe {
             Recipe::Python => python.unpack(file, &mut tree, place),
             Recipe::Rust => rust.unpack(&artifact.part, file, &mut tree),

@@ -60,6 +60,7 @@ mod network_images;
 mod network_lock;
 mod network_tools;
 mod npm;
+mod package_wheels;
 mod partial;
 mod prompt_lines;
 mod python_packages;

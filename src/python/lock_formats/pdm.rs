@@ -104,7 +104,11 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             let url = word(file, "url", url)?;
             if !is_public_file(&url) {
                 let digest = digest.clone();
-                own_files.push(PackageFile { url, digest });
+                own_files.push(PackageFile {
+                    url,
+                    digest,
+                    size: None,
+                });
             }
         }
         digests.push(digest);

@@ -185,6 +185,7 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
         }),
         source: place,
         digests,
+        wheels: Vec::new(),
         files: Vec::new(),
         marker: bounds_marker(file, node.get("python-versions"), python_marker)?,
         dependencies: dependencies(file, node.get("dependencies"), &PoetrySources::new())?,

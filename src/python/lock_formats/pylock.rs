@@ -77,6 +77,12 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             PackageSource::Directory { path, .. } => format!("directory {path}"),
         }
     };
+    let wheels = match &source {
+        PackageSource::Index(_) => {
+            own_files(file, &tables(node, "wheels").iter().collect::<Vec<_>>())?
+        }
+        _ => Vec::new(),
+    };
     let files = if public || !matches!(source, PackageSource::Index(None)) {
         Vec::new()
     } else {
@@ -85,6 +91,7 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
     Ok(PythonPackage {
         foreign_source: (!public).then(addresses),
         files,
+        wheels,
         version: node
             .get("version")
             .map(|node| version(file, node))
@@ -106,12 +113,11 @@ fn own_files(file: &Text, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error
             (None, None) => continue,
         };
         let digests = digests_of(file, node)?;
-        own.extend(
-            digests
-                .into_iter()
-                .next()
-                .map(|digest| PackageFile { url, digest }),
-        );
+        own.extend(digests.into_iter().next().map(|digest| PackageFile {
+            url,
+            digest,
+            size: node.get("size").and_then(Node::integer),
+        }));
     }
     Ok(own)
 }

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 use toml::Spanned;
-use url::Url;
 
 use super::fields::lock_error;
 use crate::{
     manifest::{Error, Text},
     package::{Invalid, PackageName, Sha256, Version},
+    python::locked_wheel::LockedWheel,
 };
 
 /// An exact package with all its wheels.
@@ -18,15 +18,6 @@ pub struct PackageWheels {
     /// Scope it counts; empty for always.
     pub marker: String,
     pub wheels: Vec<LockedWheel>,
-}
-
-/// A wheel of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockedWheel {
-    pub url: Url,
-    pub sha256: Sha256,
-    /// The size in bytes, if the index has it.
-    pub size: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -178,6 +178,10 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             }
             _ => Vec::new(),
         },
+        wheels: match &place {
+            PackageSource::Index(_) => index_wheels(tables(node, "wheels")),
+            _ => Vec::new(),
+        },
         source: place,
         digests,
         marker: resolution_markers(file, node)?,
@@ -201,9 +205,23 @@ fn local_files(file: &Text, index: &str, files: &[&Node<'_>]) -> Result<Vec<Pack
         local.push(PackageFile {
             url: file_url(&folder, &directory(file, "path", place)?),
             digest: digest(file, hash)?,
+            size: None,
         });
     }
     Ok(local)
+}
+
+/// Returns the wheels of an index whose addresses, digests and sizes are well-formed.
+fn index_wheels(wheels: &[Node<'_>]) -> Vec<PackageFile> {
+    let found = wheels.iter().filter_map(|node| {
+        let text = |key: &str| Some(node.get(key)?.text()?.to_owned());
+        Some(PackageFile {
+            url: text("url")?,
+            digest: text("hash")?,
+            size: node.get("size").and_then(Node::integer),
+        })
+    });
+    found.collect()
 }
 
 /// Returns the condition under which uv chose this version of a package.

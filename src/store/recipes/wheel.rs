@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Longest accepted text file of a wheel's own, in bytes.
-const LIMIT: u64 = 64 << 20;
+pub(super) const LIMIT: u64 = 64 << 20;
 
 /// Packages without scripts that have a tree with programs: package, directory, place in the object.
 const TREES: &[(&str, &str, &str)] = &[
@@ -56,7 +56,7 @@ pub(super) const LINKS: &[(&str, &str, &str)] = &[
 ];
 
 /// Digest and size of each file in the wheel's `RECORD`.
-type WheelRecord = BTreeMap<String, (Vec<u8>, u64)>;
+pub(super) type WheelRecord = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// Places the programs of a wheel.
 pub(in crate::store) fn unpack(
@@ -106,7 +106,7 @@ pub(in crate::store) fn unpack(
             let (digest, listed) = record
                 .get(name)
                 .ok_or_else(|| refused(name, Rule::NotAsListed))?;
-            if *listed != size || checked.digest.finalize().as_slice() != digest {
+            if *listed != size || checked.digest() != *digest {
                 return Err(refused(name, Rule::NotAsListed));
             }
             Ok(())
@@ -157,10 +157,10 @@ pub fn check_wheel(
         .iter()
         .filter_map(|name| Some((place_of_code(name)?, name.clone())))
         .collect();
-    let entry_points = format!("{information}entry_points.txt");
-    if names.contains(&entry_points) {
-        for script in entry_scripts(&lossy_text(&mut zip, &entry_points)?) {
-            code.insert(format!("bin/{script}"), entry_points.clone());
+    let scripts = format!("{information}entry_points.txt");
+    if names.contains(&scripts) {
+        for (script, _) in entry_points(&lossy_text(&mut zip, &scripts)?) {
+            code.insert(format!("bin/{script}"), scripts.clone());
         }
     }
     Ok(WheelSummary {
@@ -211,14 +211,16 @@ fn needs(metadata: &str) -> BTreeSet<PackageName> {
     needed.collect()
 }
 
-/// Returns the scripts that installers make for entry points.
-fn entry_scripts(text: &str) -> Vec<String> {
+/// Returns the names of the scripts that installers make for entry points, with the functions that they call.
+pub(super) fn entry_points(text: &str) -> Vec<(String, String)> {
     let (mut scripts, mut is_script) = (Vec::new(), false);
     for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
             is_script = matches!(line, "[console_scripts]" | "[gui_scripts]");
-        } else if let Some((name, _)) = line.split_once('=').filter(|_| is_script) {
-            scripts.push(name.trim().to_owned());
+        } else if !line.starts_with(['#', ';'])
+            && let Some((name, target)) = line.split_once('=').filter(|_| is_script)
+        {
+            scripts.push((name.trim().to_owned(), target.trim().to_owned()));
         }
     }
     scripts
@@ -258,7 +260,7 @@ fn place_of_code(name: &str) -> Option<String> {
 }
 
 /// Checks that the wheel's own directories have this name and version; returns `<name>-<version>.dist-info/`.
-fn check_identity(
+pub(super) fn check_identity(
     package: &PackageName,
     version: &Version,
     names: &[String],
@@ -287,7 +289,7 @@ fn check_identity(
     Ok(information)
 }
 
-fn check_version(wheel: &str) -> Result<(), Error> {
+pub(super) fn check_version(wheel: &str) -> Result<(), Error> {
     let version = wheel
         .lines()
         .find_map(|line| line.strip_prefix("Wheel-Version:"));
@@ -298,7 +300,11 @@ fn check_version(wheel: &str) -> Result<(), Error> {
 }
 
 /// Reads the list of files, and checks that every file is in it.
-fn record(text: &str, information: &str, names: &[String]) -> Result<WheelRecord, Error> {
+pub(super) fn record(
+    text: &str,
+    information: &str,
+    names: &[String],
+) -> Result<WheelRecord, Error> {
     let mut record = WheelRecord::new();
     let bad = |line: &str| refused(line, Rule::NotAsListed);
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -340,7 +346,7 @@ fn is_python(name: &str) -> bool {
 }
 
 /// Returns the part of a name below `<distribution>.data/`.
-fn data(name: &str) -> Option<&str> {
+pub(super) fn data(name: &str) -> Option<&str> {
     let (directory, rest) = name.split_once('/')?;
     directory.strip_suffix(".data").map(|_| rest)
 }
@@ -409,17 +415,22 @@ fn places(
 }
 
 /// A reader that computes the digest of its data.
-struct Checked<'a> {
+pub(super) struct Checked<'a> {
     data: &'a mut dyn Read,
     digest: sha2::Sha256,
 }
 
 impl<'a> Checked<'a> {
-    fn new(data: &'a mut dyn Read) -> Self {
+    pub(super) fn new(data: &'a mut dyn Read) -> Self {
         Self {
             data,
             digest: sha2::Sha256::new(),
         }
+    }
+
+    /// Returns the digest of everything that was read.
+    pub(super) fn digest(self) -> Vec<u8> {
+        self.digest.finalize().to_vec()
     }
 }
 

@@ -268,6 +268,11 @@ fn wheel_about(
     let mut record = Vec::new();
     for (path, content, _) in &all {
         let digest = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(content));
+        let path = if path.contains(',') {
+            format!("\"{}\"", path.replace('"', "\"\""))
+        } else {
+            (*path).to_owned()
+        };
         writeln!(record, "{path},sha256={digest},{}", content.len()).expect("memory takes all");
     }
     let record_path = format!("{info}/RECORD");

@@ -1,0 +1,115 @@
+//! Installs the wheels that a lockfile names with their addresses.
+//!
+//! devsh downloads them while it still gets the other tools, and starts no program for it. uv installs everything else:
+//! packages that must be built, files of other places, and wheels that do not follow their specification.
+
+use std::path::PathBuf;
+
+use super::{Builder, request::BuildRequest};
+use crate::{
+    lockfile::Artifact,
+    package::{Glibc, System, WheelName},
+    python::{
+        Interpreter, PackageSource, PythonPin, PythonPins, compile_in_background, minor_version,
+        venv_settings,
+    },
+    sources::glibc,
+    store::{BuiltObject, Downloads, EnvironmentPython, PackageWheel},
+};
+
+impl Builder<'_> {
+    /// Returns the object with exactly these packages, installing their wheels if it is missing; nothing if uv must
+    /// install them.
+    pub(super) fn install_package_wheels(
+        &self,
+        request: &BuildRequest<'_>,
+        built: &BuiltObject<'_>,
+        pins: &PythonPins,
+        interpreter: &Interpreter,
+    ) -> Option<PathBuf> {
+        // The prefix of conda has packages too, and options change which files are used.
+        if interpreter.packages_visible || !pins.options.is_empty() || pins.packages.is_empty() {
+            return None;
+        }
+        let machine = if self.is_foreign(request) {
+            Some(Glibc::FLOOR)
+        } else {
+            glibc::of_machine()
+        };
+        let wheels = pins.packages.iter();
+        let wheels: Vec<PackageWheel> = wheels
+            .map(|pin| self.package_wheel(pin, request.system, machine))
+            .collect::<Option<_>>()?;
+        let label = packages_label(wheels.len());
+        let sizes = wheels.iter().map(|wheel| wheel.artifact.size);
+        let total = sizes.sum::<Option<u64>>();
+        let meter = self.progress.start(&label, "downloading", total);
+        let minor = minor_version(&interpreter.version);
+        let python = EnvironmentPython {
+            minor: &minor,
+            program: &interpreter.program,
+            settings: &venv_settings(interpreter, false),
+        };
+        let downloads = Downloads {
+            client: self.client,
+            config: self.config,
+            directory: &self.context.directories.cache.join("downloads"),
+        };
+        let installed = self
+            .store
+            .install_wheels(built, python, &wheels, &downloads, &*meter);
+        meter.finish();
+        match installed {
+            Ok(place) => {
+                if !self.is_foreign(request) {
+                    compile_in_background(interpreter, &place);
+                }
+                Some(place)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "uv installs the packages");
+                None
+            }
+        }
+    }
+
+    /// Returns the wheel of a package if devsh can install it on a machine with this glibc.
+    fn package_wheel(
+        &self,
+        pin: &PythonPin,
+        system: System,
+        machine: Option<Glibc>,
+    ) -> Option<PackageWheel> {
+        let wheel = pin.wheel.as_ref()?;
+        let is_of_index = matches!(pin.source, PackageSource::Index(_));
+        if !is_of_index || !self.config.is_file_of_index(&wheel.url) {
+            return None;
+        }
+        let file = wheel.url.path_segments()?.next_back()?;
+        let name = WheelName::parse(file)?;
+        // uv knows which macOS this is.
+        let runs = name.is_everywhere()
+            || system.is_linux()
+                && machine.is_some_and(|machine| {
+                    name.glibc(system).is_none_or(|needed| needed <= machine)
+                });
+        runs.then(|| PackageWheel {
+            artifact: Artifact {
+                part: file.to_owned(),
+                url: wheel.url.clone(),
+                digest: wheel.sha256.into(),
+                size: wheel.size,
+            },
+            name: name.name,
+            version: name.version,
+        })
+    }
+}
+
+/// Returns the name of packages for their progress.
+pub(super) fn packages_label(count: usize) -> String {
+    match count {
+        1 => "1 python package".to_owned(),
+        count => format!("{count} python packages"),
+    }
+}
