@@ -113,7 +113,7 @@ fn unpack_all(
     meter: &dyn Meter,
 ) -> Result<(), Error> {
     let places = WheelPlaces::of(python.minor);
-    let next = &AtomicUsize::new(0);
+    let (next, left) = (&AtomicUsize::new(0), &AtomicUsize::new(wheels.len()));
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..wheels.len().min(THREADS) {
@@ -121,6 +121,9 @@ fn unpack_all(
             scope.spawn(move || {
                 while let Some(wheel) = wheels.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let download = downloads.artifact(&wheel.artifact, meter);
+                    if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                        meter.step("installing", None);
+                    }
                     // Nobody receives it after the first failure.
                     if sender.send((wheel, download)).is_err() {
                         return;
@@ -129,11 +132,8 @@ fn unpack_all(
             });
         }
         drop(sender);
-        for (unpacked, (wheel, download)) in receiver.into_iter().enumerate() {
+        for (wheel, download) in receiver {
             let download = download?;
-            if unpacked + 1 == wheels.len() {
-                meter.step("installing", None);
-            }
             let file = download
                 .open()
                 .map_err(files::at("read", Path::new(&wheel.artifact.part)))?;
