@@ -1,6 +1,7 @@
 //! The Python packages of a dev shell: from a lockfile of the project, or locked in `devshell.lock` for `packages` in
 //! the manifest and lists of requirements without digests.
 
+mod permitted_builds;
 mod resolve;
 mod without_wheels;
 
@@ -25,10 +26,8 @@ use crate::{
     report::failure::Failure,
 };
 
-pub use resolve::{
-    FailedList, ResolvedPackages, build_failed, fitting_minor, reduce_failed, resolve,
-};
-pub use without_wheels::new_builds;
+pub use permitted_builds::{build_failed, new_builds};
+pub use resolve::{FailedList, ResolvedPackages, fitting_minor, reduce_failed, resolve};
 
 /// Returns the Python packages of a dev shell, if it has any.
 pub fn of_shell(

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub enum BuildPermission {
     /// Those with these normalised names.
     Named(BTreeSet<String>),
-    /// All that the project's own requirements name, for a command with `--trust`.
+    /// All that the project's requirements lead to, for a command with `--trust`.
     All,
 }
 

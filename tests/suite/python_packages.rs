@@ -1176,6 +1176,42 @@ fn a_package_without_a_wheel_is_built_after_a_question() {
 }
 
 #[test]
+fn a_package_of_a_package_without_a_wheel_is_built_after_a_question() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_evil(&server);
+    serve_pure(
+        &server,
+        &[
+            pure("middle", "1.0", &["inner"], &[]),
+            pure("inner", "1.0", &["evil"], &[]),
+        ],
+    );
+    sandbox.write("requirements.txt", "helper-lib\n");
+    sandbox.allow();
+    sandbox.write("requirements.txt", "helper-lib\nmiddle\n");
+    let ran = sandbox.home().join("ran");
+    let hint = "`devsh allow` asks whether `evil` may run its own build";
+    sandbox.devsh(&["lock"]).code(1).error(&[hint]);
+    assert!(!ran.exists(), "nothing was built before the approval");
+    let allowed = sandbox.devsh(&["allow", "--yes"]).success();
+    assert!(allowed.stderr.contains("python build evil"), "{allowed}");
+    assert!(ran.exists(), "it was built");
+    let versions =
+        "from importlib.metadata import version; print(version('middle'), version('evil'))";
+    assert_eq!(python(&sandbox, versions), "1.0 1.0\n");
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock"));
+    assert!(
+        lockfile.is_err(),
+        "a project without a manifest keeps its own files"
+    );
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    sandbox.devsh(&["lock", "--check"]).success();
+}
+
+#[test]
 fn the_first_lockfile_of_a_followed_project_asks_nothing() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -10,7 +10,7 @@ use crate::{
         python_tools::{is_foundation, with_uv},
         session::Session,
     },
-    builder::{BuildRequest, PackageQuery, RequestedTool},
+    builder::{self, BuildRequest, PackageQuery, RequestedTool},
     lockfile::{
         LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets,
         Upgrade,
@@ -24,7 +24,8 @@ use crate::{
 };
 
 use super::{
-    OldestPython, fitting_set, lockfile_of, requested, selection, without_wheels::unnamed_builds,
+    OldestPython, fitting_set, lockfile_of, requested, selection,
+    without_wheels::{NamedPackages, unnamed_builds},
 };
 
 /// The packages for lists of requirements, and the failures of lists that cannot be resolved.
@@ -39,6 +40,27 @@ pub struct ResolvedPackages {
 pub struct FailedList {
     pub key: PythonKey,
     pub failure: Failure,
+    pub(super) named: NamedPackages,
+}
+
+/// The failure of a resolution.
+#[derive(Debug)]
+pub(super) struct CompileFailure {
+    pub(super) failure: Failure,
+    pub(super) named: NamedPackages,
+}
+
+impl From<Failure> for CompileFailure {
+    fn from(failure: Failure) -> Self {
+        let named = NamedPackages::new();
+        Self { failure, named }
+    }
+}
+
+impl From<CompileFailure> for Failure {
+    fn from(failed: CompileFailure) -> Self {
+        failed.failure
+    }
 }
 
 impl FailedList {
@@ -95,9 +117,14 @@ pub fn resolve(
                         packages,
                         ..PythonSet::default()
                     },
-                    Err(failure) => {
+                    Err(CompileFailure { failure, named }) => {
                         let failure = with_remote_lists(failure, &key);
-                        resolved.failures.push(FailedList { key, failure });
+                        let failed = FailedList {
+                            key,
+                            failure,
+                            named,
+                        };
+                        resolved.failures.push(failed);
                         continue;
                     }
                 }
@@ -109,7 +136,7 @@ pub fn resolve(
 }
 
 /// Resolves lists that failed another way: `retry` returns the packages, or the list with its failure.
-fn retry_failed(
+pub(super) fn retry_failed(
     project: &Project,
     lockfile: &Lockfile,
     resolved: &mut ResolvedPackages,
@@ -130,7 +157,7 @@ fn retry_failed(
 }
 
 /// The packages for a list that failed before, or the failure that remains.
-type Retried = Result<(PythonKey, PythonSet), FailedList>;
+pub(super) type Retried = Result<(PythonKey, PythonSet), FailedList>;
 
 /// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
 pub fn reduce_failed(
@@ -143,7 +170,8 @@ pub fn reduce_failed(
         let python = oldest.version();
         let compile = |key: &PythonKey| {
             let query = PackageQuery::of(key, &python);
-            compile(session, project, lockfile, oldest.shell, query)
+            let packages = compile(session, project, lockfile, oldest.shell, query)?;
+            Ok(packages)
         };
         let Some(ReducedPackages {
             packages,
@@ -163,52 +191,6 @@ pub fn reduce_failed(
             ..PythonSet::default()
         };
         Ok(Ok((failed.key, set)))
-    })
-}
-
-/// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.
-pub fn build_failed(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    resolved: &mut ResolvedPackages,
-) -> Result<(), Failure> {
-    let may_build = may_build(session, project);
-    retry_failed(project, lockfile, resolved, |oldest, failed| {
-        let builds = unnamed_builds(session, project, &failed.key)?;
-        if builds.is_empty() {
-            return Ok(Err(failed));
-        }
-        let FailedList { key, failure } = failed;
-        let is_permitted = |name: &String| project.build_permission().includes(name);
-        if !may_build || !builds.iter().all(is_permitted) {
-            let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
-            let failure = failure.hint(format!(
-                "`{}` asks whether {} may run its own build",
-                session.command("allow"),
-                names.join(" and ")
-            ));
-            return Ok(Err(FailedList { key, failure }));
-        }
-        let python = oldest.version();
-        let query = PackageQuery {
-            builds: &builds,
-            ..PackageQuery::of(&key, &python)
-        };
-        Ok(
-            match compile(session, project, lockfile, oldest.shell, query) {
-                Ok(packages) => {
-                    let set = PythonSet {
-                        python,
-                        packages,
-                        builds: builds.into_iter().collect(),
-                        ..PythonSet::default()
-                    };
-                    Ok((key, set))
-                }
-                Err(failure) => Err(FailedList { key, failure }),
-            },
-        )
     })
 }
 
@@ -317,7 +299,7 @@ pub(super) fn compile(
     lockfile: &Lockfile,
     shell: &ShellName,
     query: PackageQuery<'_>,
-) -> Result<Vec<LockedRequirement>, Failure> {
+) -> Result<Vec<LockedRequirement>, CompileFailure> {
     let shell = find_dev_shell(project.preview(), shell)?;
     let mut lockfile = lockfile.clone();
     conda_packages::add_tools(&mut lockfile, shell);
@@ -333,10 +315,11 @@ pub(super) fn compile(
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
     let builds = may_build(session, project);
-    let mut named = super::builds(shell);
-    named.extend(query.builds.iter().cloned());
+    let mut may_build = super::builds(shell);
+    may_build.extend(query.builds.iter().cloned());
     let channels = shell.conda_channels().unwrap_or_default();
-    let text = with_uv(session, tools.collect(), &channels, |builder, request| {
+    let mut named = NamedPackages::new();
+    let answer = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {
             conda_floors: CondaFloors::default(),
             build_project: builds,
@@ -344,16 +327,21 @@ pub(super) fn compile(
         };
         let query = PackageQuery {
             newest: newest.as_deref(),
-            builds: &named,
+            builds: &may_build,
             ..query
         };
-        builder.compile_packages(&request, query)
-    })?;
+        let compiled = builder.compile_packages(&request, query);
+        if let Err(builder::Error::PythonResolve { output, .. }) = &compiled {
+            named = named_packages(output);
+        }
+        compiled
+    });
+    let text = answer.map_err(|failure| CompileFailure { failure, named })?;
     // The project itself has no digest: it is installed from its directory.
     let lines = text.lines().filter(|line| !is_built_metadata(line));
     let text = lines.collect::<Vec<_>>().join("\n");
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
-    let pinned = pinned?.into_iter();
+    let pinned = pinned.map_err(Failure::from)?.into_iter();
     let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
     for package in &packages {
         query
@@ -363,6 +351,18 @@ pub(super) fn compile(
     }
     packages.sort();
     Ok(packages)
+}
+
+/// Returns the words in the answer of uv that can be names of packages.
+fn named_packages(output: &[String]) -> NamedPackages {
+    let is_separator = |letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+    let words = output.iter().flat_map(|line| line.split(is_separator));
+    let names = words.filter_map(|word| {
+        let word = word.trim_end_matches('.');
+        let begins = word.starts_with(|letter: char| letter.is_ascii_alphabetic());
+        begins.then(|| word.parse().ok())?
+    });
+    names.collect()
 }
 
 /// Adds the lists at an address, which can be the cause of a failure.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     app::{query_versions, session::Session},
-    lockfile::{Lockfile, PythonKey},
-    package::Version,
+    lockfile::PythonKey,
+    package::{PackageName, Version},
     project::Project,
     python::PythonRequirement,
     report::failure::Failure,
@@ -13,10 +13,16 @@ use crate::{
     util::parallel,
 };
 
-use super::{builds, keys};
+use super::builds;
 
 /// The number of pages of the index that are read at the same time.
 const PARALLEL: usize = 8;
+/// The most names of one answer that are looked up.
+const MOST_NAMED: usize = 200;
+
+/// The names in uv's answer about a list that does not resolve. Other words of the answer can be among them, so only an
+/// index decides about a name.
+pub(super) type NamedPackages = BTreeSet<PackageName>;
 
 /// Returns the packages that a list names, that have no wheel, and that no manifest lets run their own build.
 pub(super) fn unnamed_builds(
@@ -24,8 +30,7 @@ pub(super) fn unnamed_builds(
     project: &Project,
     key: &PythonKey,
 ) -> Result<BTreeSet<String>, Failure> {
-    // Packages of other indexes are not looked up.
-    if key.options.iter().any(|option| option.contains("://")) {
+    if has_other_index(key) {
         return Ok(BTreeSet::new());
     }
     let parsed = key.requirements.iter();
@@ -42,28 +47,43 @@ pub(super) fn unnamed_builds(
     let lacking = requirements.iter().zip(lacking);
     // A package that the index does not have is not built.
     let lacking = lacking.filter(|(_, lacks)| matches!(lacks, Ok(true)));
-    let mut names: BTreeSet<String> = lacking.map(|(one, _)| one.name.to_string()).collect();
+    let names = lacking.map(|(one, _)| one.name.to_string()).collect();
+    Ok(without_named(project, names))
+}
+
+/// Returns those of the packages that an answer about a list names that have no wheel at all, and that no manifest lets run
+/// their own build: packages of packages, which the list itself does not name.
+pub(super) fn unnamed_builds_of_packages(
+    session: &Session<'_>,
+    project: &Project,
+    key: &PythonKey,
+    named: &NamedPackages,
+) -> Result<BTreeSet<String>, Failure> {
+    if has_other_index(key) {
+        return Ok(BTreeSet::new());
+    }
+    let named: Vec<&PackageName> = named.iter().take(MOST_NAMED).collect();
+    let client = session.client()?;
+    let sources = query_versions::sources(session, &client)?;
+    let lacking = parallel::map(PARALLEL, &named, |name| {
+        pypi::lacks_wheels(name, |_| true, sources)
+    });
+    let lacking = named.iter().zip(lacking);
+    let lacking = lacking.filter(|(_, lacks)| matches!(lacks, Ok(true)));
+    let builds = lacking.map(|(name, _)| name.to_string()).collect();
+    Ok(without_named(project, builds))
+}
+
+/// Returns whether packages come from another index, where they are not looked up.
+fn has_other_index(key: &PythonKey) -> bool {
+    key.options.iter().any(|option| option.contains("://"))
+}
+
+fn without_named(project: &Project, mut names: BTreeSet<String>) -> BTreeSet<String> {
     for shell in project.preview().shells.values() {
         for named in builds(shell) {
             names.remove(&named);
         }
     }
-    Ok(names)
-}
-
-/// Returns the packages without a wheel that the user has not let run their own build.
-pub fn new_builds(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-) -> Result<BTreeSet<String>, Failure> {
-    let mut new = BTreeSet::new();
-    for key in keys(project) {
-        match lockfile.python.get(&key) {
-            Some(set) => new.extend(set.builds.iter().cloned()),
-            None => new.extend(unnamed_builds(session, project, &key)?),
-        }
-    }
-    new.retain(|name| !project.build_permission().includes(name));
-    Ok(new)
+    names
 }

@@ -68,25 +68,27 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note(&format!("allowed {name}"));
     }
     let mut built = approved.build();
-    if built.is_err() {
-        // A package without a wheel is known only when packages are chosen or installed.
+    while built.is_err() {
+        // A package without a wheel is known only when packages are chosen or installed, and one that it needs only when
+        // it is built.
         let packages = approved.new_builds()?;
-        if !packages.is_empty() {
-            let builds = packages.iter().map(|package| {
-                let reason = "runs its own build: it has no wheel".to_owned();
-                (format!("python build {package}"), Difference::Added(reason))
-            });
-            let requests = Requests {
-                is_known: true,
-                differences: builds.collect(),
-            };
-            show(ui, requests);
-            if !confirm(session, ui, options, "Allow?")? {
-                return built;
-            }
-            approved = approved.approve_builds(packages)?;
-            built = approved.build();
+        if packages.is_empty() {
+            break;
         }
+        let builds = packages.iter().map(|package| {
+            let reason = "runs its own build: it has no wheel".to_owned();
+            (format!("python build {package}"), Difference::Added(reason))
+        });
+        let requests = Requests {
+            is_known: true,
+            differences: builds.collect(),
+        };
+        show(ui, requests);
+        if !confirm(session, ui, options, "Allow?")? {
+            return built;
+        }
+        approved = approved.approve_builds(packages)?;
+        built = approved.build();
     }
     let new = approved.new_names()?;
     if new.is_empty() {
