@@ -291,7 +291,7 @@ pub fn build(
         caches: &caches,
         progress,
     };
-    store_changes::check(session, project.get(), shell)?;
+    store_changes::check_files(session, project.get(), shell)?;
     let inputs = BuildInputs::new(project.get(), shell, lockfile.clone(), unlocked)?;
     check_separators(session, project.get(), inputs.shell)?;
     let options = BuildOptions {

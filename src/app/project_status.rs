@@ -29,6 +29,7 @@ use super::{
     package_status::{ChosenPackages, PackageStatus},
     running_build::RunningBuild,
     session::Session,
+    store_changes::{self, ChangedObject},
     tool_status::{ToolStatus, tool_status},
 };
 
@@ -56,6 +57,8 @@ pub struct ProjectStatus {
     pub tools: Vec<ToolStatus>,
     /// The Python packages, if the dev shell has any and they are locked.
     pub packages: Option<PackageStatus>,
+    /// Objects of the dev shell that another program changed.
+    pub changed_objects: Vec<ChangedObject>,
     /// Parts that the dev shell lacks.
     pub missing_parts: Vec<MissingPart>,
     /// Variables that the dev shell needs and this host shell lacks.
@@ -178,6 +181,7 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
             .as_ref()
             .map(|record| record.content.environment.clone()),
         ready: record.is_some(),
+        changed_objects: store_changes::changed_objects(session, project, &shell),
         missing_parts: record
             .map(|record| record.content.missing)
             .unwrap_or_default(),

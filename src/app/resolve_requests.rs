@@ -1,5 +1,7 @@
 //! From requests to locked versions: asks the sources, chooses, and completes what applications need.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     lockfile::{Lockfile, Upgrade},
     manifest::NamedRequest,
@@ -241,29 +243,30 @@ fn fallbacks(
     lines
 }
 
-/// Returns a line for each newly locked tool that is not published for all systems.
+/// Returns a line for the newly locked tools that are not published for all systems: one for each set of systems.
 fn missing_systems(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
     let fresh = lockfile
         .packages
         .iter()
         .filter(|(key, package)| previous.packages.get(*key) != Some(*package));
-    let mut lines: Vec<String> = fresh
-        .filter_map(|(key, package)| {
-            let systems = System::ALL.iter();
-            let missing: Vec<String> = systems
-                .filter(|system| !package.artifacts.contains_key(*system))
-                .map(ToString::to_string)
-                .collect();
-            (!missing.is_empty()).then(|| {
-                let (tool, version) = (&key.tool, &package.version);
-                format!(
-                    "`{tool}` {version} has no artifact for {}",
-                    missing.join(", ")
-                )
-            })
-        })
-        .collect();
-    // The same version with other components has the same gaps.
-    lines.dedup();
-    lines
+    let mut tools_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, package) in fresh {
+        let systems = System::ALL.iter();
+        let missing: Vec<String> = systems
+            .filter(|system| !package.artifacts.contains_key(*system))
+            .map(ToString::to_string)
+            .collect();
+        if !missing.is_empty() {
+            // The same version with other components has the same gaps.
+            let tool = format!("`{}` {}", key.tool, package.version);
+            let tools = tools_by_gap.entry(missing.join(", ")).or_default();
+            tools.insert(tool);
+        }
+    }
+    let line = |(systems, tools): (String, BTreeSet<String>)| {
+        let verb = if tools.len() == 1 { "has" } else { "have" };
+        let tools: Vec<String> = tools.into_iter().collect();
+        format!("{} {verb} no artifact for {systems}", tools.join(", "))
+    };
+    tools_by_gap.into_iter().map(line).collect()
 }

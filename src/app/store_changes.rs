@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::{
     manifest::ShellName,
     project::{Project, watch::Watched},
@@ -40,7 +42,28 @@ pub fn places(objects: &[PathBuf]) -> Vec<Watched> {
         .collect()
 }
 
-/// Fails if an object that the stored record uses was changed by another program.
+/// An object that another program changed. The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+pub struct ChangedObject {
+    pub object: PathBuf,
+    /// One of the changed files, below the object.
+    pub path: String,
+}
+
+impl ChangedObject {
+    fn failure(&self, session: &Session<'_>) -> Failure {
+        let name = session.display(&self.object);
+        Failure::new(format!("`{name}` was changed by another program"))
+            .note(format!("`{}` is not as devsh has installed it", self.path))
+            .hint(REPAIR)
+    }
+}
+
+/// The fix for every changed object.
+pub const REPAIR: &str = "restore it with `devsh verify --repair`";
+
+/// Fails if an object that the stored record uses was changed by another program, as far as the directories show it into
+/// which tools install.
 pub fn check(session: &Session<'_>, project: &Project, shell: &ShellName) -> Result<(), Failure> {
     let directories = &session.context.directories;
     let Some(record) = Record::stored(&directories.state, project.root(), shell) else {
@@ -56,19 +79,45 @@ pub fn check(session: &Session<'_>, project: &Project, shell: &ShellName) -> Res
     for object in objects {
         // A repaired object has other times and the right content.
         let verdict = store.examine(&object);
-        if let Some(damage) = verdict.damage.first() {
-            let name = session.display(&object);
-            return Err(
-                Failure::new(format!("`{name}` was changed by another program"))
-                    .note(format!(
-                        "`{}` is not as devsh has installed it",
-                        damage.path
-                    ))
-                    .hint("restore it with `devsh verify --repair`"),
-            );
+        if let Some(damage) = verdict.damage.into_iter().next() {
+            let path = damage.path;
+            return Err(ChangedObject { object, path }.failure(session));
         }
     }
     Ok(())
+}
+
+/// Fails if an object that the stored record uses was changed by another program. It looks at every file, which takes
+/// too long for a prompt.
+pub fn check_files(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+) -> Result<(), Failure> {
+    let changed = changed_objects(session, project, shell).into_iter().next();
+    changed.map_or(Ok(()), |object| Err(object.failure(session)))
+}
+
+/// Returns the objects of the stored record that another program changed.
+pub fn changed_objects(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+) -> Vec<ChangedObject> {
+    let directories = &session.context.directories;
+    let Some(record) = Record::stored(&directories.state, project.root(), shell) else {
+        return Vec::new();
+    };
+    let store = Store::open(&directories.data);
+    let objects = record.objects.iter();
+    let stored = objects.filter(|object| object.parent() == Some(store.root()));
+    stored
+        .filter_map(|object| {
+            let path = store.find_recent_damage(object)?.path;
+            let object = object.clone();
+            Some(ChangedObject { object, path })
+        })
+        .collect()
 }
 
 fn object_of(path: &Path, store: &Path) -> Option<PathBuf> {

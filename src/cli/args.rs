@@ -7,7 +7,7 @@ mod overview;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::report::ui;
 
@@ -502,7 +502,7 @@ pub struct Run {
     #[command(flatten)]
     pub trust: Trust,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", add = ArgValueCompleter::new(candidates::CommandLine))]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }
 

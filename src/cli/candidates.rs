@@ -67,23 +67,27 @@ pub fn subjects() -> Vec<CompletionCandidate> {
 }
 
 /// Completes a command and its arguments.
-pub struct CommandLine;
+#[derive(Debug, Clone)]
+pub struct CommandLine {
+    /// The dev shell that runs it.
+    pub shell: ShellName,
+}
 
 impl ValueCompleter for CommandLine {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {
-        programs(current)
+        programs(&self.shell, current)
     }
 
     fn complete_at(&self, position: usize, current: &OsStr) -> Vec<CompletionCandidate> {
         match position {
-            0 => programs(current),
+            0 => programs(&self.shell, current),
             _ => PathCompleter::any().complete(current),
         }
     }
 }
 
 /// Returns the programs of the built dev shell and of `PATH` that begin with `current`, and files.
-fn programs(current: &OsStr) -> Vec<CompletionCandidate> {
+fn programs(shell: &ShellName, current: &OsStr) -> Vec<CompletionCandidate> {
     let mut found = PathCompleter::any().complete(current);
     let Some(prefix) = current.to_str().filter(|text| !text.contains('/')) else {
         return found;
@@ -93,7 +97,7 @@ fn programs(current: &OsStr) -> Vec<CompletionCandidate> {
     let session = Session::new(&context, &NoReport, Options::default());
     let built = session.prompt_place().and_then(|place| {
         let state = &context.directories.state;
-        let record = Record::stored(state, &place.root, &ShellName::dev())?;
+        let record = Record::stored(state, &place.root, shell)?;
         Some(record.objects.first()?.join("bin"))
     });
     let host = context.env.get(vars::PATH).unwrap_or_default();

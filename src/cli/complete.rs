@@ -3,12 +3,13 @@
 use std::ffi::{OsStr, OsString};
 
 use clap_complete::{
-    engine::ArgValueCandidates,
+    engine::{ArgValueCandidates, ArgValueCompleter},
     env::{Bash, EnvCompleter, Fish, Zsh},
 };
 
 use crate::{
     context::Context,
+    manifest::ShellName,
     report::{failure::Failure, ui::Ui},
     shell::HostShell,
     util::vars,
@@ -62,6 +63,14 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
         let known = ArgValueCandidates::new(candidates::known_tools);
         add.mut_arg("tools", |tools| tools.add(known))
     });
+    let command_line = candidates::CommandLine {
+        shell: requested_shell(&words),
+    };
+    command = command.mut_subcommand("run", |run| {
+        run.mut_arg("command", |arg| {
+            arg.add(ArgValueCompleter::new(command_line))
+        })
+    });
     command.build();
     let current = current_word(context, &words).to_owned();
     let written =
@@ -74,6 +83,21 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
             .map_err(|error| failed(&error))
             .and_then(|()| ui.code(&without_control_characters(shell, &answer))),
     )
+}
+
+/// Returns the dev shell that the words name, else `dev`.
+fn requested_shell(words: &[OsString]) -> ShellName {
+    let texts: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let options = texts.split(|word| *word == "--").next().unwrap_or_default();
+    let named = options.iter().enumerate().find_map(|(index, word)| {
+        let rest = word.strip_prefix("--shell")?;
+        if rest.is_empty() {
+            return options.get(index + 1).copied();
+        }
+        rest.strip_prefix('=')
+    });
+    let shell = named.and_then(|name| name.parse().ok());
+    shell.unwrap_or_else(ShellName::dev)
 }
 
 /// Returns the byte between two candidates.

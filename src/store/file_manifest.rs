@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::util::{files, parallel};
@@ -23,6 +24,8 @@ pub const BYTECODE: &str = "__pycache__";
 const LIMIT: u64 = 256 << 20;
 /// Threads that read the files of one tree.
 const THREADS: usize = 4;
+/// Members of a tree whose sizes and times one thread compares at once.
+const NODES_AT_ONCE: usize = 512;
 
 /// One member of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +168,67 @@ impl FileManifest {
             }
         }
         damage
+    }
+
+    /// Returns the first damage that sizes and times show: only files and directories that changed after `published`
+    /// are read.
+    pub(super) fn recent_damage(&self, directory: &Path, published: SystemTime) -> Option<Damage> {
+        let root = [("", &TreeNode::Directory)].into_iter();
+        let nodes = self.0.iter().map(|(path, node)| (path.as_str(), node));
+        let nodes: Vec<(&str, &TreeNode)> = root.chain(nodes).collect();
+        let parts: Vec<&[(&str, &TreeNode)]> = nodes.chunks(NODES_AT_ONCE).collect();
+        let found = parallel::map(THREADS, &parts, |part| {
+            let mut part = part.iter();
+            part.find_map(|(path, node)| self.recent_damage_of(directory, path, node, published))
+        });
+        found.into_iter().flatten().next()
+    }
+
+    fn recent_damage_of(
+        &self,
+        directory: &Path,
+        path: &str,
+        node: &TreeNode,
+        published: SystemTime,
+    ) -> Option<Damage> {
+        let place = directory.join(path);
+        let damage = |path: &str, fault| {
+            let path = path.to_owned();
+            Some(Damage { path, fault })
+        };
+        let metadata = match fs::symlink_metadata(&place) {
+            Ok(metadata) => metadata,
+            Err(error) if files::is_absent(&error) => return damage(path, DamageKind::Missing),
+            Err(_) => return damage(path, DamageKind::Unreadable),
+        };
+        let has_size = match node {
+            TreeNode::File { size, .. } => metadata.len() == *size,
+            _ => true,
+        };
+        if has_size && metadata.modified().is_ok_and(|time| time <= published) {
+            return None;
+        }
+        match node_on_disk(&place) {
+            Ok(Some(there)) if there == *node => {}
+            Ok(Some(_)) => return damage(path, DamageKind::Changed),
+            Ok(None) => return damage(path, DamageKind::Missing),
+            Err(_) => return damage(path, DamageKind::Unreadable),
+        }
+        if *node != TreeNode::Directory || is_bytecode(path) {
+            return None;
+        }
+        let Ok(entries) = files::list(&place) else {
+            return damage(path, DamageKind::Unreadable);
+        };
+        let mut entries = entries
+            .iter()
+            .filter_map(|entry| entry.strip_prefix(directory).ok());
+        let added = entries.find_map(|entry| {
+            let entry = entry.to_string_lossy();
+            let is_known = self.0.contains_key(&*entry) || matches!(&*entry, MANIFEST | RECORD);
+            (!is_known && !is_bytecode(&entry)).then_some(entry)
+        })?;
+        damage(&added, DamageKind::Added)
     }
 }
 

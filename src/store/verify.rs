@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,7 @@ use super::{
     Damage, DamageKind, Downloads, Error, Object, ObjectRecord, Recipe, Store, StorePath,
     file_manifest::{FileManifest, RECORD},
     install::Existing,
-    object::is_own,
+    object::{is_own, seal_path},
     remove_tree,
 };
 use crate::{
@@ -127,6 +128,18 @@ impl Store {
             place: directory.to_owned(),
             record,
             damage,
+        }
+    }
+
+    /// Returns the first damage of the object in `directory` that sizes and times of its files show, without reading what
+    /// has not changed since the publication.
+    pub fn find_recent_damage(&self, directory: &Path) -> Option<Damage> {
+        let published = fs::metadata(seal_path(directory)).ok()?.modified().ok()?;
+        let record = ObjectRecord::read(directory).ok()??;
+        let manifest = FileManifest::read(directory, &record.tree).ok()?;
+        match manifest {
+            Some(manifest) => manifest.recent_damage(directory, published),
+            None => record.compare(directory).into_iter().next(),
         }
     }
 

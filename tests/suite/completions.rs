@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::DEVSH};
+use crate::support::{
+    HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::DEVSH,
+};
 
 const MANIFEST: &str = "[shells.test.env]\nTESTED = \"yes\"\n";
 
@@ -64,6 +66,30 @@ fn names_and_commands_are_completed() {
     // Options come only after a dash.
     let found = candidates(&sandbox, &["enter", ""]);
     assert_eq!(found, ["dev", "test"]);
+}
+
+#[test]
+fn programs_of_the_named_dev_shell_are_completed() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_tool(&server, "taplo", &["0.9.0"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(
+            "[shells.dev.tools]\nruff = \"0.12\"\n[shells.toml.tools]\n\"pypi:taplo\" = \"0.9\"\n",
+        );
+    sandbox.allow();
+    let run = ["run", "--shell", "toml", "--", "taplo", "--version"];
+    sandbox.devsh(&run).success();
+    let programs =
+        |options: &[&str]| candidates(&sandbox, &[&["run"], options, &["--", ""]].concat());
+    assert!(programs(&[]).contains(&"ruff".to_owned()));
+    for options in [["--shell", "toml"].as_slice(), &["--shell=toml"]] {
+        let found = programs(options);
+        assert!(found.contains(&"taplo".to_owned()), "{found:?}");
+        assert!(!found.contains(&"ruff".to_owned()), "{found:?}");
+    }
 }
 
 #[test]

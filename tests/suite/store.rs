@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
@@ -268,20 +268,24 @@ fn gc_removes_remains_of_builds_unless_one_runs() {
     assert!(!building.join("left").exists() && building.join("busy").is_dir());
 }
 
+/// Returns a built project with ruff, and the object of ruff.
+fn with_ruff(server: &Server) -> (Sandbox, PathBuf) {
+    serve_tool(server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    let object = object(&sandbox, "-ruff-0.12.4");
+    (sandbox, object)
+}
+
 #[test]
 fn a_change_of_an_object_is_noticed_and_repaired() {
     for_each_shell(|shell| {
         let server = Server::start();
-        serve_tool(&server, "ruff", &["0.12.4"]);
-        let sandbox = Sandbox::new()
-            .served_by(&server)
-            .config("tools-from = \"managed\"\n")
-            .manifest("[tools]\nruff = \"0.12\"\n");
-        sandbox.allow();
-        let object = fs::read_dir(sandbox.data().join("store")).unwrap();
-        let mut object = object.filter_map(Result::ok).map(|entry| entry.path());
-        let object = object.find(|path| path.to_string_lossy().ends_with("ruff-0.12.4"));
-        let bin = object.unwrap().join("bin");
+        let (sandbox, object) = with_ruff(&server);
+        let bin = object.join("bin");
         // As root does in spite of the mode.
         fs::set_permissions(&bin, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(bin.join("added"), "#!/bin/sh\n").unwrap();
@@ -293,4 +297,47 @@ fn a_change_of_an_object_is_noticed_and_repaired() {
         sandbox.devsh(&["verify", "--repair"]);
         sandbox.devsh(&["run", "--", "ruff"]).success();
     });
+}
+
+#[test]
+fn every_write_into_an_object_is_seen_by_status_and_stops_a_build() {
+    let server = Server::start();
+    let (sandbox, object) = with_ruff(&server);
+    let status = || json(&sandbox.devsh(&["status", "--json"]).success());
+    assert_eq!(status()["changed_objects"], Value::Array(Vec::new()));
+    // As root does in spite of the mode.
+    let writable = |path: &Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let program = object.join("bin/ruff");
+    let original = fs::read(&program).unwrap();
+    let writes: [(&str, &dyn Fn()); 3] = [
+        ("lib", &|| {
+            writable(&object);
+            fs::create_dir_all(object.join("lib/ruby/gems")).unwrap();
+        }),
+        ("bin/ruff", &|| {
+            writable(&program);
+            let mut other = original.clone();
+            *other.last_mut().unwrap() ^= 1;
+            fs::write(&program, other).unwrap();
+        }),
+        ("bin/ruff", &|| {
+            writable(&object.join("bin"));
+            fs::remove_file(&program).unwrap();
+        }),
+    ];
+    for (path, write) in writes {
+        write();
+        assert_eq!(status()["changed_objects"][0]["path"], path);
+        let shown = sandbox.devsh(&["status"]).success();
+        for part in [format!("`{path}` in `"), "verify --repair".to_owned()] {
+            assert!(shown.stdout.contains(&part), "{shown}");
+        }
+        let refused = sandbox.devsh(&["sync"]).code(1);
+        refused.error(&["was changed by another program", "devsh verify --repair"]);
+        sandbox.devsh(&["verify", "--repair"]).success();
+        assert_eq!(status()["changed_objects"], Value::Array(Vec::new()));
+        sandbox.devsh(&["sync"]).success();
+    }
 }

@@ -6,6 +6,7 @@ use crate::{
         project_status::{ProjectStatus, project_status, standing_words},
         running_build::{BuildItem, BuildStep, RunningBuild},
         session::Session,
+        store_changes,
         tool_status::ToolStatus,
     },
     config::units::bytes,
@@ -81,6 +82,14 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
             }
             table.label("from host", Cell::new(Role::Warning, text));
         }
+    }
+    for changed in &status.changed_objects {
+        let object = session.display(&changed.object);
+        let text = format!("`{}` in `{object}`, by another program", changed.path);
+        table.label("changed", Cell::new(Role::Error, text));
+    }
+    if !status.changed_objects.is_empty() {
+        table.label("", store_changes::REPAIR);
     }
     for (parts, first) in by_reason(&status.missing_parts) {
         let text = format!("{}: {}", names_in_short(&parts), first.reason);
