@@ -511,6 +511,29 @@ mod tests {
     }
 
     #[test]
+    fn the_index_serves_the_files_below_its_own_address() {
+        let mut config = config();
+        let is_file = |config: &Config, url: &str| config.is_file_of_index(&url.parse().unwrap());
+        let public = "https://files.pythonhosted.org/packages/a.whl";
+        assert!(is_file(
+            &config,
+            "https://mirror.example:8443/team/files/a.whl"
+        ));
+        assert!(!is_file(&config, public), "the settings have another index");
+        assert!(!is_file(
+            &config,
+            "https://mirror.example:8443/team/%2e%2e/other/a.whl"
+        ));
+        assert!(!is_file(&config, "https://mirror.example:8443/other/a.whl"));
+        config.pypi = PYPI.parse().unwrap();
+        assert!(is_file(&config, public));
+        assert!(!is_file(
+            &config,
+            "https://files.pythonhosted.org.evil.example/a.whl"
+        ));
+    }
+
+    #[test]
     fn a_release_is_of_the_repository_that_serves() {
         let supplier = "github:cli/cli".parse().unwrap();
         let trusted =

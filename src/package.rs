@@ -37,7 +37,7 @@ pub use system::System;
 pub use system_set::SystemSet;
 pub use version::{LONGEST_REQUIREMENT, Requirement, Version};
 pub use version_sets::{compatible, implied, intersection, version_sets, write_version_set};
-pub use wheel::{Glibc, WheelName};
+pub use wheel::{Glibc, PlatformRank, PythonRank, WheelName};
 
 /// A text that is not a valid value of a domain type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

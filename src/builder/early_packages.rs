@@ -74,8 +74,10 @@ impl Builder<'_> {
             return None;
         }
         let chosen = ChosenPackages::new(packages, interpreter, pins).ok()?;
-        if self.install_without_uv(request, &chosen).is_some() {
-            return Some(Ok(()));
+        match self.install_without_uv(request, &chosen) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Some(Ok(())),
+            Err(error) => return Some(Err(error)),
         }
         while served.len() < needed.all {
             served.push(ready.recv().ok()?);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::{Builder, request::BuildRequest};
 use crate::{
+    fetch,
     lockfile::Artifact,
     package::{Glibc, System, WheelName},
     python::{
@@ -14,22 +15,22 @@ use crate::{
         venv_settings,
     },
     sources::glibc,
-    store::{BuiltObject, Downloads, EnvironmentPython, PackageWheel},
+    store::{self, BuiltObject, Downloads, EnvironmentPython, PackageWheel},
 };
 
 impl Builder<'_> {
     /// Returns the object with exactly these packages, installing their wheels if it is missing; nothing if uv must
-    /// install them.
+    /// install them: it may have wheels that cannot be reached, and it accepts odd ones.
     pub(super) fn install_package_wheels(
         &self,
         request: &BuildRequest<'_>,
         built: &BuiltObject<'_>,
         pins: &PythonPins,
         interpreter: &Interpreter,
-    ) -> Option<PathBuf> {
+    ) -> Result<Option<PathBuf>, store::Error> {
         // The prefix of conda has packages too, and options change which files are used.
         if interpreter.packages_visible || !pins.options.is_empty() || pins.packages.is_empty() {
-            return None;
+            return Ok(None);
         }
         let machine = if self.is_foreign(request) {
             Some(Glibc::FLOOR)
@@ -37,12 +38,16 @@ impl Builder<'_> {
             glibc::of_machine()
         };
         let wheels = pins.packages.iter();
-        let wheels: Vec<PackageWheel> = wheels
+        let wheels: Option<Vec<PackageWheel>> = wheels
             .map(|pin| self.package_wheel(pin, request.system, machine))
-            .collect::<Option<_>>()?;
+            .collect();
+        let Some(wheels) = wheels else {
+            return Ok(None);
+        };
         let label = packages_label(wheels.len());
-        let sizes = wheels.iter().map(|wheel| wheel.artifact.size);
-        let total = sizes.sum::<Option<u64>>();
+        let total = wheels.iter().try_fold(0_u64, |total, wheel| {
+            total.checked_add(wheel.artifact.size?)
+        });
         let meter = self.progress.start(&label, "downloading", total);
         let minor = minor_version(&interpreter.version);
         let python = EnvironmentPython {
@@ -64,12 +69,13 @@ impl Builder<'_> {
                 if !self.is_foreign(request) {
                     compile_in_background(interpreter, &place);
                 }
-                Some(place)
+                Ok(Some(place))
             }
-            Err(error) => {
+            Err(error) if is_left_to_uv(&error) => {
                 tracing::debug!(%error, "uv installs the packages");
-                None
+                Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -104,6 +110,18 @@ impl Builder<'_> {
             version: name.version,
         })
     }
+}
+
+/// Returns whether uv may still be able to install the packages.
+const fn is_left_to_uv(error: &store::Error) -> bool {
+    use fetch::Error as Fetch;
+    matches!(
+        error,
+        store::Error::Unpack { .. }
+            | store::Error::Fetch(
+                Fetch::Offline { .. } | Fetch::Unreachable { .. } | Fetch::Status { .. }
+            )
+    )
 }
 
 /// Returns the name of packages for their progress.

@@ -323,7 +323,7 @@ impl Builder<'_> {
     ) -> Result<InstalledPackages, Error> {
         let (interpreter, pins) = self.choose_packages(request, packages, served, conda)?;
         let chosen = ChosenPackages::new(packages, interpreter, pins)?;
-        let object = match self.install_without_uv(request, &chosen) {
+        let object = match self.install_without_uv(request, &chosen)? {
             Some(object) => object,
             None => self.install_with_uv(request, packages, &chosen, served)?,
         };
@@ -510,14 +510,17 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         chosen: &ChosenPackages,
-    ) -> Option<PathBuf> {
+    ) -> Result<Option<PathBuf>, Error> {
         let built = chosen.object();
-        self.store
+        let found = self
+            .store
             .find(&store::StorePath::of_built(&built))
-            .or_else(|| self.receive(&built, "the python packages"))
-            .or_else(|| {
-                self.install_package_wheels(request, &built, &chosen.pins, &chosen.interpreter)
-            })
+            .or_else(|| self.receive(&built, "the python packages"));
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.install_package_wheels(request, &built, &chosen.pins, &chosen.interpreter)
+            .map_err(Error::from)
     }
 
     /// Returns the store object with exactly these packages, which uv installs if it is missing.

@@ -29,7 +29,7 @@ use ureq::{
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// The time for which an answer is used again.
-const KEPT: Duration = Duration::from_mins(1);
+const KEPT: Duration = Duration::from_secs(10);
 
 /// Asks the resolver of the system.
 #[derive(Debug, Default)]

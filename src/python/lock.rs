@@ -1,6 +1,7 @@
 //! A Python lockfile as one model: packages, their dependencies, and the groups and extras that ask for them.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     path::Path,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     lockfile::PythonKey,
     manifest::{Located, Origin},
-    package::{PackageName, Version, WheelName},
+    package::{PackageName, PlatformRank, PythonRank, Version, WheelName},
 };
 
 /// The content of a Python lockfile.
@@ -220,7 +221,9 @@ impl PythonPackage {
 
     /// Returns the best file with its own address for a target: a wheel, else a source distribution.
     pub(super) fn best_file(&self, target: &TargetEnvironment) -> Option<&PackageFile> {
-        let best = best_wheel(&self.files, target, |_| true);
+        let files = self.files.iter();
+        let wheels = files.filter_map(|file| Some((wheel_rank(file, target, |_| true)?, file)));
+        let best = wheels.min_by_key(|(rank, _)| *rank).map(|(_, file)| file);
         let is_source = |file: &&PackageFile| {
             let end = Path::new(file.name()).extension();
             end.is_none_or(|end| end != "whl")
@@ -233,7 +236,19 @@ impl PythonPackage {
         let name: PackageName = self.name.parse().ok()?;
         let version: Version = self.version.as_deref()?.parse().ok()?;
         let is_own = |wheel: &WheelName<'_>| wheel.name == name && wheel.version == version;
-        let file = best_wheel(&self.wheels, target, is_own)?;
+        let wheels = self.wheels.iter().filter_map(|file| {
+            let (python, (class, major, minor)) = wheel_rank(file, target, is_own)?;
+            // As uv: of wheels for this machine the one for the newest system.
+            Some(((python, class, Reverse((major, minor))), file))
+        });
+        let mut wheels: Vec<_> = wheels.collect();
+        wheels.sort_by_key(|(rank, _)| *rank);
+        let file = match &wheels[..] {
+            // They differ in the number of their build, which uv compares.
+            [(first, _), (second, _), ..] if first == second => return None,
+            [(_, file), ..] => *file,
+            [] => return None,
+        };
         Some(LockedWheel {
             url: Url::parse(&file.url).ok()?,
             sha256: file.digest.strip_prefix("sha256:")?.parse().ok()?,
@@ -255,18 +270,16 @@ pub(super) struct Dependency {
     pub(super) marker: Marker,
 }
 
-fn best_wheel<'f>(
-    files: &'f [PackageFile],
+/// Returns the rank of a wheel on a target; nothing if it is not admitted or does not run there.
+fn wheel_rank(
+    file: &PackageFile,
     target: &TargetEnvironment,
     is_admitted: impl Fn(&WheelName<'_>) -> bool,
-) -> Option<&'f PackageFile> {
-    let wheels = files.iter().filter_map(|file| {
-        let wheel = WheelName::parse(file.name()).filter(&is_admitted)?;
-        let platform = wheel.platform_rank(target.system);
-        let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
-        Some(((wheel.python_rank(target.minor)?, platform), file))
-    });
-    wheels.min_by_key(|(rank, _)| *rank).map(|(_, file)| file)
+) -> Option<(PythonRank, PlatformRank)> {
+    let wheel = WheelName::parse(file.name()).filter(is_admitted)?;
+    let platform = wheel.platform_rank(target.system);
+    let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
+    Some((wheel.python_rank(target.minor)?, platform))
 }
 
 impl Dependency {

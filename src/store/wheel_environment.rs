@@ -4,6 +4,7 @@
 //! the next version of a lockfile has most of them again.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -124,8 +125,10 @@ fn unpack_all(
                     if left.fetch_sub(1, Ordering::Relaxed) == 1 {
                         meter.step("installing", None);
                     }
-                    // Nobody receives it after the first failure.
-                    if sender.send((wheel, download)).is_err() {
+                    let failed = download.is_err();
+                    // No one receives it after the first failure.
+                    if sender.send((wheel, download)).is_err() || failed {
+                        next.store(wheels.len(), Ordering::Relaxed);
                         return;
                     }
                 }
@@ -161,11 +164,10 @@ fn finish(
         let is_module = Path::new(path).extension().is_some_and(|end| end == "py");
         is_module && path.starts_with("lib/")
     });
-    let mut bytecode: Vec<String> = modules
+    let bytecode: BTreeSet<String> = modules
         .filter_map(|path| path.rsplit_once('/'))
         .map(|(directory, _)| format!("{directory}/{BYTECODE}"))
         .collect();
-    bytecode.dedup();
     for directory in &bytecode {
         tree.directory(directory)?;
     }

@@ -219,3 +219,16 @@ fn a_new_lockfile_downloads_only_new_wheels() {
     );
     assert_eq!(run(&sandbox, &["tester", "x"]), "tester 1.0 x\n");
 }
+
+#[test]
+fn a_wheel_with_other_content_is_an_error() {
+    let server = Server::start();
+    serve_kinds(&server, &[]);
+    let Some(sandbox) = locked(&server) else {
+        return;
+    };
+    serve_kinds(&server, &[("kinds/more.py", b"X = 3\n", false)]);
+    let failed = sandbox.devsh(&["sync", "--trust"]).code(1);
+    let failed = failed.error(&["bytes instead of", "kinds-1.0-py3"]);
+    assert!(!failed.stderr.contains("has no wheel"), "{failed}");
+}

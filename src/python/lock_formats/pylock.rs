@@ -78,9 +78,7 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         }
     };
     let wheels = match &source {
-        PackageSource::Index(_) => {
-            own_files(file, &tables(node, "wheels").iter().collect::<Vec<_>>())?
-        }
+        PackageSource::Index(_) => index_wheels(tables(node, "wheels")),
         _ => Vec::new(),
     };
     let files = if public || !matches!(source, PackageSource::Index(None)) {
@@ -116,10 +114,22 @@ fn own_files(file: &Text, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error
         own.extend(digests.into_iter().next().map(|digest| PackageFile {
             url,
             digest,
-            size: node.get("size").and_then(Node::integer),
+            size: None,
         }));
     }
     Ok(own)
+}
+
+/// Returns the wheels of an index whose addresses, digests and sizes are well-formed.
+fn index_wheels(wheels: &[Node<'_>]) -> Vec<PackageFile> {
+    let found = wheels.iter().filter_map(|node| {
+        Some(PackageFile {
+            url: node.get("url")?.text()?.to_owned(),
+            digest: format!("sha256:{}", node.get("hashes")?.get("sha256")?.text()?),
+            size: node.get("size").and_then(Node::integer),
+        })
+    });
+    found.collect()
 }
 
 fn digests_of(file: &Text, one: &Node<'_>) -> Result<Vec<String>, Error> {

@@ -68,15 +68,17 @@ impl WheelPlaces {
             "scripts" => Ok(format!("bin/{path}")),
             "headers" => Ok(format!("{}/{package}/{path}", self.headers)),
             // Hidden files of an object are devsh's own.
-            "data" if !path.starts_with('.') => Ok(path.to_owned()),
+            // In an environment of uv `lib64` is a link.
+            "data" if !path.starts_with('.') && !path.starts_with("lib64/") => Ok(path.to_owned()),
             _ => Err(refuse()),
         }
     }
 
     /// Returns the path of a place as `RECORD` has it: relative to the packages.
     fn in_record(&self, place: &str) -> String {
-        match place.strip_prefix(&self.packages) {
-            Some(path) => path.trim_start_matches('/').to_owned(),
+        let below = place.strip_prefix(&self.packages);
+        match below.and_then(|below| below.strip_prefix('/')) {
+            Some(path) => path.to_owned(),
             None => format!("../../../{place}"),
         }
     }
@@ -197,7 +199,12 @@ impl InstalledWheel<'_> {
             executable,
             mtime: Some(MODIFIED),
         };
-        let Some(TreeNode::File { digest, size, .. }) = self.tree.node(place) else {
+        let Some(TreeNode::File {
+            digest,
+            size,
+            executable: was_executable,
+        }) = self.tree.node(place)
+        else {
             return self.tree.file(place, placed, content);
         };
         let mut hasher = blake3::Hasher::new();
@@ -205,7 +212,7 @@ impl InstalledWheel<'_> {
             member: place.to_owned(),
             source,
         })?;
-        if *hasher.finalize().as_bytes() == *digest {
+        if *hasher.finalize().as_bytes() == *digest && executable == *was_executable {
             Ok(*size)
         } else {
             Err(refused(place, Rule::Duplicate))
@@ -296,6 +303,39 @@ mod tests {
             ("-tool", "pkg:run"),
         ] {
             assert_eq!(entry_script(name, target), None, "{name} = {target}");
+        }
+    }
+
+    #[test]
+    fn files_go_where_their_kind_belongs() {
+        let (places, package) = (WheelPlaces::of("3.12"), "demo".parse().unwrap());
+        let packages = "lib/python3.12/site-packages";
+        for (name, place, in_record) in [
+            ("a/b.py", &*format!("{packages}/a/b.py"), "a/b.py"),
+            ("d-1.data/purelib/a.py", &format!("{packages}/a.py"), "a.py"),
+            ("d-1.data/scripts/x", "bin/x", "../../../bin/x"),
+            ("d-1.data/data/share/x", "share/x", "../../../share/x"),
+            (
+                "d-1.data/headers/x.h",
+                "include/site/python3.12/demo/x.h",
+                "../../../include/site/python3.12/demo/x.h",
+            ),
+            (
+                "d-1.data/data/lib/python3.12/site-packagesX/a",
+                &format!("{packages}X/a"),
+                &format!("../../../{packages}X/a"),
+            ),
+        ] {
+            assert_eq!(places.of_member(name, &package).unwrap(), place, "{name}");
+            assert_eq!(places.in_record(place), in_record, "{name}");
+        }
+        for name in [
+            "d-1.data/other/x",
+            "d-1.data/scripts",
+            "d-1.data/data/.devsh-files",
+            "d-1.data/data/lib64/x",
+        ] {
+            assert!(places.of_member(name, &package).is_err(), "{name}");
         }
     }
 
