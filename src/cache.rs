@@ -167,7 +167,6 @@ fn open_backend(
                 home: services.home,
             };
             let login = logins.find(&reference.host, &reference.repository);
-            let client = client.with_credentials(Credentials::default());
             Box::new(registry::RegistryCache {
                 repository: Repository::new(client, &reference, login)?,
             })

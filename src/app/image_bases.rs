@@ -178,6 +178,9 @@ fn small_blob(
 ) -> Result<Vec<u8>, fetch::Error> {
     let directory = session.context.directories.cache.join("downloads");
     files::create_private_dir(&directory)?;
+    if size > DOCUMENT_LIMIT {
+        return Err(registry.too_large(sha256, DOCUMENT_LIMIT));
+    }
     let blob = registry.blob(sha256, Some(size), &directory, &fetch::Silent)?;
     content(&blob, &directory)
 }

@@ -21,7 +21,7 @@ use crate::{
     util::{files, redact::redact_url},
 };
 
-/// Largest accepted file if the lockfile has no size, in bytes.
+/// Largest accepted file, in bytes: a server can give any size.
 const LIMIT: u64 = 8 << 30;
 
 /// The digest and size of the right file.
@@ -351,7 +351,7 @@ impl<'a> Partial<'a> {
         body: &mut dyn Read,
     ) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
-        let limit = expected.size.unwrap_or(LIMIT);
+        let limit = expected.size.unwrap_or(LIMIT).min(LIMIT);
         loop {
             let count = match body.read(&mut buffer) {
                 Ok(0) => break,
@@ -361,8 +361,10 @@ impl<'a> Partial<'a> {
             };
             if self.length + count as u64 > limit {
                 return Err(match expected.size {
-                    Some(size) => size_mismatch(url, size, self.length + count as u64),
-                    None => Error::TooLarge {
+                    Some(size) if size <= LIMIT => {
+                        size_mismatch(url, size, self.length + count as u64)
+                    }
+                    _ => Error::TooLarge {
                         url: redact_url(url),
                         limit,
                     },

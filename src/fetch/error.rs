@@ -56,9 +56,9 @@ pub enum Error {
         /// In bytes.
         limit: u64,
     },
-    /// The list of a server has too many pages, perhaps without end.
-    #[error("the list at `{url}` has more than {limit} pages")]
-    TooManyPages { url: Url, limit: usize },
+    /// The list of a server has too many pages or entries, perhaps without end.
+    #[error("the list at `{url}` is too long")]
+    EndlessList { url: Url },
     /// The file is shorter or longer than the lockfile says.
     #[error("`{url}` has {received} bytes instead of {expected}")]
     SizeMismatch {
@@ -124,7 +124,7 @@ impl Error {
             Self::Mirror(error) => files::is_absent(&error.source),
             Self::File(_)
             | Self::TooLarge { .. }
-            | Self::TooManyPages { .. }
+            | Self::EndlessList { .. }
             | Self::SizeMismatch { .. }
             | Self::DigestMismatch { .. } => false,
         }

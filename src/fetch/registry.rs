@@ -18,7 +18,9 @@ pub use reference::Reference;
 pub use saved_logins::{Login, Logins};
 pub use upload::{LocalBlob, Pushed};
 
-use super::{Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody};
+use super::{
+    Answer, Client, Credentials, Download, Error, Exchange, ExpectedFile, Meter, RequestBody,
+};
 use crate::{
     package::{Digest, Sha256},
     util::redact::redact_url,
@@ -28,6 +30,8 @@ use crate::{
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// The most pages of a list. A page has a thousand entries in most registries.
 const PAGES: usize = 1000;
+/// Most tags that are read.
+const TAGS: usize = 200_000;
 /// The forms of manifests that devsh reads.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -71,7 +75,9 @@ impl Registry {
             transient: false,
         })?;
         Ok(Self {
-            client,
+            // A challenge names any server as the realm of tokens: it must not get what the user's own credentials of
+            // that server open.
+            client: client.with_credentials(Credentials::default()),
             server,
             repository: reference.repository.clone(),
             login,
@@ -164,6 +170,17 @@ impl Registry {
         self.is_present(Exchange::new("HEAD", &url), &url)
     }
 
+    /// Returns the error of a blob with more than `limit` bytes.
+    pub fn too_large(&self, digest: &Sha256, limit: u64) -> Error {
+        match self.blob_url(digest) {
+            Ok(url) => Error::TooLarge {
+                url: redact_url(&url),
+                limit,
+            },
+            Err(error) => error,
+        }
+    }
+
     /// Returns a blob as a verified file in `directory`.
     pub fn blob(
         &self,
@@ -221,6 +238,9 @@ impl Registry {
                 return Err(answer.unexpected(&url));
             };
             tags.extend(page.tags.unwrap_or_default());
+            if tags.len() > TAGS {
+                break;
+            }
             // `Link: </v2/…?last=…>; rel="next"`
             let next = answer.header("link").and_then(|link| {
                 let (path, _) = link.strip_prefix('<')?.split_once('>')?;
@@ -231,9 +251,8 @@ impl Registry {
                 None => return Ok(tags),
             }
         }
-        Err(Error::TooManyPages {
+        Err(Error::EndlessList {
             url: redact_url(&url),
-            limit: PAGES,
         })
     }
 

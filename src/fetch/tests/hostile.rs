@@ -264,9 +264,55 @@ fn a_list_without_end_is_refused() {
     let registry = registry::Registry::new(client, &name.parse().unwrap(), None).unwrap();
     let error = registry.tags().unwrap_err();
     let text = format!(
-        "the list at `http://{}/v2/team/tool/tags/list` has more than 1000 pages",
+        "the list at `http://{}/v2/team/tool/tags/list` is too long",
         url.authority()
     );
     assert_eq!(error.to_string(), text);
     assert_eq!(requests.lock().unwrap().len(), 1000);
+}
+
+#[test]
+fn tags_without_end_on_one_page_are_refused() {
+    let (url, requests) = serve(|count, _, stream| {
+        let tags = vec![format!("\"v{count}\""); 60_000].join(",");
+        let body = format!("{{\"tags\": [{tags}]}}");
+        let next = format!("link: </v2/team/tool/tags/list?last=v{count}>; rel=\"next\"");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{next}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let _closed = stream.write_all(head.as_bytes());
+    });
+    let name = format!("{}/team/tool", url.authority());
+    let client = Client::new(false);
+    let registry = registry::Registry::new(client, &name.parse().unwrap(), None).unwrap();
+    let error = registry.tags().unwrap_err();
+    assert!(matches!(error, Error::EndlessList { .. }), "{error}");
+    assert_eq!(requests.lock().unwrap().len(), 4);
+}
+
+#[test]
+fn a_challenge_of_a_registry_gets_nothing_of_other_credentials() {
+    let (realm, tokens) = serve(|_, _, stream| whole(b"{\"token\": \"x\"}", stream));
+    let target = realm.clone();
+    let (url, _requests) = serve(move |_, _, stream| {
+        let challenge = format!("www-authenticate: Bearer realm=\"{target}token\"");
+        let head = format!(
+            "HTTP/1.1 401 Unauthorized\r\n{challenge}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        let _closed = stream.write_all(head.as_bytes());
+    });
+    let mut named = realm.clone();
+    named.set_username("me").unwrap();
+    named.set_password(Some("secret")).unwrap();
+    let client = Client::new(false).with_credentials(Credentials::new([&named], ""));
+    let name = format!("{}/team/tool", url.authority());
+    let registry = registry::Registry::new(client, &name.parse().unwrap(), None).unwrap();
+    registry.tags().unwrap_err();
+    let tokens = tokens.lock().unwrap();
+    assert!(!tokens.is_empty());
+    assert!(
+        !tokens.iter().any(|one| one.contains("authorization")),
+        "{tokens:?}"
+    );
 }

@@ -46,7 +46,7 @@ impl From<&fetch::Error> for Failure {
             wait.as_secs()
         )),
         fetch::Error::Status { status: 500.., .. } => failure.temporary(),
-        fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } | fetch::Error::TooManyPages { .. } => failure,
+        fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } | fetch::Error::EndlessList { .. } => failure,
     }
     }
 }

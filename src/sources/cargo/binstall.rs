@@ -7,6 +7,8 @@ use url::Url;
 
 use crate::package::System;
 
+/// Longest address, in bytes: a crate can repeat a long name in it.
+const LONGEST_ADDRESS: usize = 8 << 10;
 /// The server whose releases have usual names of files.
 const GITHUB: &str = "github.com";
 /// The usual tags and names of files in a release, for a crate that does not name them.
@@ -217,6 +219,9 @@ impl Values<'_> {
             let (name, after) = after.split_once('}')?;
             expanded.push_str(before);
             expanded.push_str(&self.value(name.trim())?);
+            if expanded.len() > LONGEST_ADDRESS {
+                return None;
+            }
             rest = after;
         }
         expanded.push_str(rest);
@@ -253,6 +258,21 @@ mod tests {
         let texts = |urls: Vec<Url>| urls.iter().map(ToString::to_string).collect();
         let all = addresses(&text)?.into_iter();
         Some(all.map(|(system, urls)| (system, texts(urls))).collect())
+    }
+
+    #[test]
+    fn an_address_that_repeats_a_name_without_end_is_none() {
+        let table = |times: usize| {
+            let path = "{ name }/".repeat(times);
+            format!("metadata.binstall.pkg-url = \"https://example.com/{path}{{ target }}.tgz\"")
+        };
+        let name = "n".repeat(1 << 10);
+        let count = |times| {
+            let all = addresses_of(&name, &table(times)).unwrap_or_default();
+            all.values().map(Vec::len).sum::<usize>()
+        };
+        assert!(count(2) > 0);
+        assert_eq!(count(100_000), 0);
     }
 
     #[test]

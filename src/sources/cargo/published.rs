@@ -25,7 +25,7 @@ use crate::{
 /// Largest accepted `Cargo.toml`, in bytes.
 const LONGEST_MANIFEST: u64 = 4 << 20;
 /// The number of bytes of an unpacked crate that are searched for it.
-const SEARCHED: u64 = 1 << 30;
+const SEARCHED: u64 = 64 << 20;
 
 /// The result of a search for prebuilt programs.
 #[derive(Debug)]
