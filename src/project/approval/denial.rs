@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
@@ -20,6 +21,9 @@ use crate::{
 
 /// The prefix of the names of records that are not under the path of the project.
 pub(super) const OTHER: &str = "of-";
+
+/// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
+const MAX_REPOSITORIES: usize = 16;
 
 /// A denial that the user made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,28 +76,46 @@ impl Decisions {
     /// Returns the denial that covers the project at `root`: its own, that of a directory around it, or that of another
     /// worktree of its repository.
     pub fn denial(&self, root: &Path) -> Result<Option<Denial>, files::Error> {
-        if !exists(&self.denials())? {
+        let records = self.denial_records()?;
+        if records.is_empty() {
             return Ok(None);
         }
         for directory in root.ancestors() {
             let names = [Some(project_key(directory)), directory_record(directory)];
             for name in names.into_iter().flatten() {
-                if let Some(denial) = self.read_denial(&name, directory)?
+                if records.contains(&name)
+                    && let Some(denial) = self.read_denial(&name, directory)?
                     && (directory == root || denial.includes_below)
                 {
                     return Ok(Some(denial));
                 }
             }
         }
+        check_repositories_around(root)?;
         for repository in Repository::claimed_around(root) {
             for below in repository.below.ancestors() {
                 let name = repository_record(&repository.common, below);
-                if let Some(denial) = self.read_denial(&name, &repository.common)? {
+                if records.contains(&name)
+                    && let Some(denial) = self.read_denial(&name, &repository.common)?
+                {
                     return Ok(Some(denial));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Returns the names of all records, so that a name without a record costs no system call.
+    fn denial_records(&self) -> Result<BTreeSet<String>, files::Error> {
+        let directory = self.denials();
+        let entries = match directory.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) => return Err(files::at("read", &directory)(error)),
+        };
+        let names = entries.map(|entry| entry.map(|one| one.file_name().to_string_lossy().into()));
+        let names: io::Result<_> = names.collect();
+        names.map_err(files::at("read", &directory))
     }
 
     /// Removes the denial of the project at `root`, if it has one of its own.
@@ -137,10 +159,23 @@ impl Decisions {
     }
 }
 
+/// Fails if there are more repositories around a project than are looked up. Each costs several system calls for every
+/// directory above it, and this is done before the user has approved anything.
+fn check_repositories_around(root: &Path) -> Result<(), files::Error> {
+    let has_repository = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
+    if root.ancestors().filter(has_repository).count() <= MAX_REPOSITORIES {
+        return Ok(());
+    }
+    let cause = format!("it is inside of more than {MAX_REPOSITORIES} Git repositories");
+    Err(files::at("look up the denials of", root)(io::Error::other(
+        cause,
+    )))
+}
+
 fn exists(path: &Path) -> Result<bool, files::Error> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(files::at("read", path)(error)),
     }
 }
@@ -191,6 +226,26 @@ mod tests {
         assert!(!decisions.is_denied(&renamed) && !decisions.is_denied(&denied));
         decisions.deny(&place, false).unwrap();
         assert!(decisions.is_denied(&place) && !decisions.is_denied(&other));
+    }
+
+    #[test]
+    fn a_project_in_too_many_repositories_counts_as_denied() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let decisions = Decisions::new(&place.join("data"));
+        let mut root = place.clone();
+        for _ in 0..MAX_REPOSITORIES {
+            root = root.join("a");
+            fs::create_dir(&root).unwrap();
+            fs::write(root.join(".git"), "gitdir: ../b\n").unwrap();
+        }
+        let inner = root.join("a");
+        fs::create_dir_all(inner.join(".git")).unwrap();
+        assert!(!decisions.is_denied(&inner), "there is no denial at all");
+        decisions.deny(&place.join("other"), true).unwrap();
+        assert!(!decisions.is_denied(&root));
+        let error = decisions.denial(&inner).unwrap_err().source.to_string();
+        assert!(error.contains("more than 16 Git repositories"), "{error}");
     }
 
     #[test]
