@@ -263,17 +263,30 @@ impl Project {
 
     /// Returns what has changed since the user approved the project, by name; everything if that never happened.
     pub fn differences(&self) -> BTreeMap<String, Difference> {
-        let nothing = Facts::new();
-        let (before, after) = self.compared().unwrap_or((&nothing, self.facts()));
-        approval_summary::compare(before, after)
+        let Some(before) = &self.before else {
+            return approval_summary::compare(&Facts::new(), self.facts());
+        };
+        // Some facts of the manifests are in no other list: tools that the Python packages bring.
+        let mut differences = approval_summary::compare(&before.manifest, &self.facts.manifest);
+        if self.is_complete {
+            differences.extend(approval_summary::compare(&before.all, &self.facts.all));
+        }
+        differences
     }
 
     /// Returns the files that have changed since the user approved the project.
     pub fn changed_files(&self) -> BTreeSet<String> {
-        self.compared()
-            .map_or_else(BTreeSet::new, |(before, after)| {
-                approval_summary::changed_files(before, after)
-            })
+        let Some(before) = &self.before else {
+            return BTreeSet::new();
+        };
+        let mut files = approval_summary::changed_files(&before.manifest, &self.facts.manifest);
+        if self.is_complete {
+            files.extend(approval_summary::changed_files(
+                &before.all,
+                &self.facts.all,
+            ));
+        }
+        files
     }
 
     /// Returns whether the user has approved another state of the project.
@@ -292,16 +305,6 @@ impl Project {
         } else {
             &self.facts.manifest
         }
-    }
-
-    /// Returns the facts of the last approval and those of now, in the same detail.
-    fn compared(&self) -> Option<(&Facts, &Facts)> {
-        let before = self.before.as_ref()?;
-        Some(if self.is_complete {
-            (&before.all, &self.facts.all)
-        } else {
-            (&before.manifest, &self.facts.manifest)
-        })
     }
 }
 

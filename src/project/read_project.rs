@@ -311,7 +311,9 @@ impl Project {
 
     /// Compares all facts with the user's decisions.
     fn judge(&mut self, denied: bool, elsewhere: &[WorktreeApproval]) {
-        let is_same = |approval: &Approval| approval.all == self.facts.all;
+        // A tool that the manifests name and the Python packages bring is in the facts of the manifests only. Prompts
+        // compare those first.
+        let is_same = |approval: &Approval| *approval == self.facts;
         self.approved_at = if self.before.as_ref().is_some_and(is_same) {
             Some(self.place.root.clone())
         } else {

@@ -659,3 +659,127 @@ fn no_message_is_long() {
         }
     }
 }
+
+/// Two contents of each kind of input file.
+const INPUTS: &[(&str, &str, &str)] = &[
+    (".env", "A=1\n", "A=2\n"),
+    (".go-version", "1.22.1\n", "1.22.2\n"),
+    (".node-version", "20\n", "22\n"),
+    (".nvmrc", "20\n", "22\n"),
+    (
+        ".pre-commit-config.yaml",
+        "repos: []\n",
+        "repos: [] # one\n",
+    ),
+    (".python-version", "3.12\n", "3.13\n"),
+    (".tool-versions", "nodejs 20.1.0\n", "golang 1.22.1\n"),
+    (
+        "Cargo.toml",
+        "[package]\nname = \"a\"\n",
+        "[package]\nname = \"a\"\nrust-version = \"1.80\"\n",
+    ),
+    (
+        "devshell.local.toml",
+        "[env]\nA = \"1\"\n",
+        "[env]\nA = \"2\"\n",
+    ),
+    ("devshell.toml", "[env]\nA = \"1\"\n", "[env]\nA = \"2\"\n"),
+    (
+        "environment.yml",
+        "dependencies: [libpq]\n",
+        "dependencies: [zlib]\n",
+    ),
+    ("go.mod", "module a\ngo 1.22\n", "module a\ngo 1.23\n"),
+    (
+        "hatch.toml",
+        "[envs.test]\n",
+        "[build.hooks.custom]\npath = \"hook\"\n",
+    ),
+    ("justfile", "a:\n", "b:\n"),
+    (
+        "mise.toml",
+        "[tools]\njust = \"1\"\n",
+        "[tools]\nruff = \"0.12\"\n",
+    ),
+    ("noxfile.py", "import nox\n", "import nox, os\n"),
+    (
+        "package.json",
+        "{\"engines\": {\"node\": \"20\"}}",
+        "{\"packageManager\": \"pnpm@9.1.0\"}",
+    ),
+    (
+        "pixi.toml",
+        "[dependencies]\nlibpq = \"*\"\n",
+        "[dependencies]\nzlib = \"*\"\n",
+    ),
+    ("poetry.lock", "", "[metadata]\n"),
+    ("requirements.txt", "tox\n", "nox\n"),
+    ("ruff.toml", "fix = true\n", "fix = false\n"),
+    (
+        "rust-toolchain.toml",
+        "[toolchain]\nchannel = \"1.80\"\n",
+        "[toolchain]\nchannel = \"1.80\"\ncomponents = [\"clippy\"]\n",
+    ),
+    (
+        "setup.cfg",
+        "[options]\n",
+        "[options]\nsetup_requires = evil\n",
+    ),
+    ("setup.py", "import os\n", "import sys\n"),
+    ("tox.ini", "[tox]\n", "[testenv]\n"),
+    (
+        "uv.toml",
+        "index-url = \"https://a.example/simple\"\n",
+        "index-url = \"https://b.example/simple\"\n",
+    ),
+];
+
+#[test]
+fn allow_shows_a_line_for_each_input_that_status_calls_changed() {
+    let sandbox = Sandbox::new();
+    // The packages bring tools that other files of the project ask for as well.
+    let package = |name: &str, needs: &str, source: &str| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {source}\n\
+             dependencies = [{needs}]\nwheels = []\n"
+        )
+    };
+    let tools = ["hatch", "nox", "pre-commit", "ruff", "tox"];
+    let index = "{ registry = \"https://pypi.org/simple\" }";
+    let needs: Vec<_> = tools
+        .iter()
+        .map(|tool| format!("{{ name = \"{tool}\" }}"))
+        .collect();
+    let mut lock = "version = 1\nrequires-python = \">=3.11\"\n".to_owned();
+    lock.push_str(&package("app", "{ name = \"all\" }", "{ virtual = \".\" }"));
+    lock.push_str(&package("all", &needs.join(", "), index));
+    lock.extend(tools.map(|tool| package(tool, "", index)));
+    sandbox.write("uv.lock", &lock);
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"app\"\nversion = \"1\"\ndependencies = [\"all\"]\n",
+    );
+    let mut changes = 0;
+    let mut check = |step: &str| {
+        let status = sandbox.devsh(&["status"]).stdout;
+        let is_changed = status.contains("changed since it was allowed");
+        let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+        assert_eq!(is_changed, !shown.is_empty(), "{step}: {status}\n{shown}");
+        changes += u32::from(is_changed);
+        // Nothing serves the tools, so no build succeeds. The approval counts.
+        sandbox.devsh(&["allow", "--offline"]);
+        let status = sandbox.devsh(&["status"]).stdout;
+        assert!(status.contains("allowed"), "{step}: {status}");
+        assert!(!status.contains("changed since"), "{step}: {status}");
+    };
+    sandbox.devsh(&["allow", "--offline"]);
+    for (name, first, second) in INPUTS {
+        for (step, content) in [("added", first), ("changed", second)] {
+            sandbox.write(name, content);
+            check(&format!("{name} {step}"));
+        }
+        fs::remove_file(sandbox.project().join(name)).unwrap();
+        check(&format!("{name} removed"));
+    }
+    assert!(changes > 30, "{changes}");
+}
