@@ -60,7 +60,7 @@ const LOADER: [&str; 4] = [
 
 /// Variables of compilers and of Java, which packages of these exist to set, with paths of the prefix only. Other
 /// variables whose values host programs run as code need a grant of the manifest, so a package cannot set them.
-const PACKAGE_CODE: [&str; 22] = [
+const PACKAGE_CODE: [&str; 23] = [
     "AR",
     "AS",
     "CC",
@@ -80,6 +80,7 @@ const PACKAGE_CODE: [&str; 22] = [
     "LIBRARY_PATH",
     "NM",
     "OBJCOPY",
+    "OBJDUMP",
     "PKG_CONFIG_PATH",
     "RANLIB",
     "STRIP",

@@ -2,7 +2,7 @@
 //!
 //! Quoting does not make a bad name safe: `export 'a[$(x)]'=1` runs `x` in zsh.
 
-use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, str::FromStr};
+use std::{ffi::OsStr, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,7 @@ const RESERVED: &[&str] = &[
     "dis_aliases",
     "dis_builtins",
     "dis_functions",
+    "dis_functions_source",
     "dis_galiases",
     "dis_patchars",
     "dis_reswords",
@@ -169,27 +170,7 @@ const RESERVED: &[&str] = &[
     "zshexit_functions",
 ];
 
-/// The numbers of zsh that a project may set. Sorted for a binary search.
-const NUMBERS: &[&str] = &[
-    "HISTSIZE",
-    "KEYTIMEOUT",
-    "LISTMAX",
-    "LOGCHECK",
-    "MAILCHECK",
-    "SAVEHIST",
-    "TRY_BLOCK_ERROR",
-    "TRY_BLOCK_INTERRUPT",
-    "ZFTP_TMOUT",
-];
-
 impl VarName {
-    /// Returns whether zsh evaluates a value as arithmetic when it is assigned, which can run commands
-    /// (`HISTSIZE='path[$(x)1]'`).
-    pub fn is_evaluated_by_zsh(&self, value: &OsStr) -> bool {
-        let is_number = value.as_bytes().iter().all(u8::is_ascii_digit);
-        !is_number && NUMBERS.binary_search(&self.as_str()).is_ok()
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -274,7 +255,7 @@ mod tests {
 
     #[test]
     fn reserved_names_are_sorted() {
-        assert!(RESERVED.is_sorted() && NUMBERS.is_sorted());
+        assert!(RESERVED.is_sorted());
     }
 
     #[test]

@@ -24,10 +24,6 @@ pub(super) fn render(shell: HostShell, statements: &[ShellStatement], code: &mut
     let alike = |one: &ShellStatement, next: &ShellStatement| {
         one.is_unset() && next.is_unset() || one.is_export() && next.is_export()
     };
-    let statements: Vec<&ShellStatement> = statements
-        .iter()
-        .filter(|one| shell != HostShell::Zsh || !is_evaluated(one))
-        .collect();
     for same in statements.chunk_by(|one, next| alike(one, next)) {
         match same {
             [ShellStatement::Export(..), ..] => code.extend_from_slice(b"\\builtin export"),
@@ -49,16 +45,6 @@ pub(super) fn render(shell: HostShell, statements: &[ShellStatement], code: &mut
             code.extend_from_slice(b"; fi");
         }
         code.push(b'\n');
-    }
-}
-
-/// Returns whether zsh would evaluate a value. It cannot keep a text in one of its numbers anyway.
-fn is_evaluated(statement: &ShellStatement) -> bool {
-    match statement {
-        ShellStatement::Export(name, value) | ShellStatement::Extend { name, value, .. } => {
-            name.is_evaluated_by_zsh(value)
-        }
-        _ => false,
     }
 }
 

@@ -13,6 +13,7 @@ mod locked;
 mod names;
 mod prompt;
 mod session;
+mod shell_variables;
 mod swap;
 mod untrusted;
 
