@@ -42,14 +42,14 @@ struct CachedDocument {
 pub(super) fn document(url: &Url, sources: Sources<'_>) -> Result<Option<Vec<u8>>, fetch::Error> {
     let url = sources.config.mirrored(url);
     let path = path(sources.cache, &url);
-    let copy = load(&path, &url);
-    if let Some(copy) = &copy {
+    let mut copy = load(&path, &url);
+    if let Some(recent) = copy.take_if(|copy| {
         // A time in the future comes from a clock that was set back, so the age is unknown.
         let age = seconds(sources.now).checked_sub(copy.fetched);
         let fresh = sources.uses_recent_copies() && age.is_some_and(|age| age < FRESH.as_secs());
-        if fresh || sources.client.is_offline() {
-            return Ok(copy.body());
-        }
+        fresh || sources.client.is_offline()
+    }) {
+        return Ok(recent.into_body());
     }
     let etag = copy.as_ref().and_then(|copy| copy.etag.as_deref());
     let (body, etag) = match (sources.client.fetch_changed(&url, "*/*", etag, LIMIT), copy) {
@@ -71,7 +71,7 @@ pub(super) fn document(url: &Url, sources: Sources<'_>) -> Result<Option<Vec<u8>
     if url.scheme() != "file" {
         store(&path, &binary::encode(&document));
     }
-    Ok(document.body())
+    Ok(document.into_body())
 }
 
 /// Returns the document at `url` that has this digest.
@@ -106,8 +106,8 @@ pub(super) enum Addressed {
 
 impl CachedDocument {
     /// An empty body is the note that the server has no such document.
-    fn body(&self) -> Option<Vec<u8>> {
-        (!self.body.is_empty()).then(|| self.body.clone())
+    fn into_body(self) -> Option<Vec<u8>> {
+        (!self.body.is_empty()).then_some(self.body)
     }
 }
 

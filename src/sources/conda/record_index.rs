@@ -3,14 +3,19 @@
 //! Only the records of the packages that are asked for are parsed: the whole index of conda-forge has a million.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    fmt,
     io::{self, Cursor, Read as _},
+    ops::Range,
 };
 
 use rattler_conda_types::{
     PackageRecord, RepoDataRecord, Shard, ShardedRepodata, package::DistArchiveIdentifier,
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -25,8 +30,12 @@ use crate::{
     util::redact::redact_url,
 };
 
-/// Largest accepted document after decompression, in bytes.
-const LIMIT: u64 = 1 << 30;
+/// Largest accepted `repodata.json` after decompression, in bytes. Its text stays in memory.
+const LIMIT: u64 = 512 << 20;
+/// Largest accepted index of shards, and largest shard, after decompression, in bytes. All of it is parsed.
+const SHARD_LIMIT: u64 = 64 << 20;
+/// Most files of one `repodata.json`. An entry takes more memory than the few bytes that a server sends for it.
+const MOST_FILES: usize = 2_000_000;
 
 /// The index of one directory.
 pub(super) enum RecordIndex {
@@ -38,8 +47,9 @@ pub(super) enum RecordIndex {
     },
     Whole {
         place: ChannelDirectory,
-        /// Unparsed records by the name of their package.
-        records: BTreeMap<String, Vec<(String, Box<RawValue>)>>,
+        text: Vec<u8>,
+        /// Sorted by the name of the package.
+        records: Vec<UnparsedRecord>,
     },
 }
 
@@ -51,16 +61,32 @@ pub(super) struct ChannelDirectory {
     packages: Url,
 }
 
-#[derive(Deserialize)]
-struct WholeIndex {
-    info: Option<IndexInfo>,
-    #[serde(default)]
-    packages: BTreeMap<String, Box<RawValue>>,
-    #[serde(default, rename = "packages.conda")]
-    conda_packages: BTreeMap<String, Box<RawValue>>,
-    #[serde(default)]
-    removed: Vec<String>,
+/// A record that stays text until its package is asked for.
+pub(super) struct UnparsedRecord {
+    name: Box<str>,
+    file: Box<str>,
+    /// Where its text is in the index.
+    place: Range<usize>,
 }
+
+#[derive(Deserialize)]
+struct WholeIndex<'t> {
+    info: Option<IndexInfo>,
+    #[serde(borrow, default)]
+    packages: Entries<'t>,
+    #[serde(borrow, default, rename = "packages.conda")]
+    conda_packages: Entries<'t>,
+    #[serde(default)]
+    removed: RemovedFiles,
+}
+
+/// The records of an object, at most [`MOST_FILES`].
+#[derive(Default)]
+struct Entries<'t>(Vec<(Box<str>, &'t RawValue)>);
+
+/// The names of an array, at most [`MOST_FILES`].
+#[derive(Default)]
+struct RemovedFiles(HashSet<Box<str>>);
 
 #[derive(Deserialize)]
 struct IndexInfo {
@@ -88,13 +114,13 @@ impl RecordIndex {
             return Self::sharded(channel, subdir, &address, &url, &body).map(Some);
         }
         if let Some((url, body)) = document("repodata.json.zst")? {
-            let body = decompressed(&url, &body)?;
-            return Self::whole(channel, subdir, &address, &url, &body).map(Some);
+            let body = decompressed(&url, &body, LIMIT)?;
+            return Self::whole(channel, subdir, &address, &url, body).map(Some);
         }
         let Some((url, body)) = document("repodata.json")? else {
             return Ok(None);
         };
-        Self::whole(channel, subdir, &address, &url, &body).map(Some)
+        Self::whole(channel, subdir, &address, &url, body).map(Some)
     }
 
     fn sharded(
@@ -104,7 +130,7 @@ impl RecordIndex {
         url: &Url,
         body: &[u8],
     ) -> Result<Self, Error> {
-        let bytes = decompressed(url, body)?;
+        let bytes = decompressed(url, body, SHARD_LIMIT)?;
         let index: ShardedRepodata =
             rmp_serde::from_slice(&bytes).map_err(|error| unreadable(url, &error))?;
         let shards = directory(address, Some(&index.info.shards_base_url));
@@ -128,27 +154,33 @@ impl RecordIndex {
         subdir: &'static str,
         address: &Url,
         url: &Url,
-        body: &[u8],
+        text: Vec<u8>,
     ) -> Result<Self, Error> {
-        let index: WholeIndex =
-            serde_json::from_slice(body).map_err(|error| unreadable(url, &error))?;
+        let index: WholeIndex<'_> =
+            serde_json::from_slice(&text).map_err(|error| unreadable(url, &error))?;
         let base = index.info.and_then(|info| info.base_url);
         let packages = directory(address, base.as_deref());
-        let mut records: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        let removed: std::collections::BTreeSet<String> = index.removed.into_iter().collect();
-        for (file, record) in index.packages.into_iter().chain(index.conda_packages) {
+        let mut records = Vec::new();
+        for (file, record) in index.packages.0.into_iter().chain(index.conda_packages.0) {
             // `name-version-build.conda`
             let name = file.rsplitn(3, '-').nth(2).map(str::to_ascii_lowercase);
-            if let Some(name) = name.filter(|_| !removed.contains(&file)) {
-                records.entry(name).or_default().push((file, record));
+            if let Some(name) = name.filter(|_| !index.removed.0.contains(&file)) {
+                let start = record.get().as_ptr().addr() - text.as_ptr().addr();
+                records.push(UnparsedRecord {
+                    name: name.into(),
+                    file,
+                    place: start..start + record.get().len(),
+                });
             }
         }
+        records.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self::Whole {
             place: ChannelDirectory {
                 channel: channel.clone(),
                 subdir,
                 packages: packages.map_err(|error| unreadable(url, &error))?,
             },
+            text,
             records,
         })
     }
@@ -163,7 +195,7 @@ impl RecordIndex {
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
             Self::Sharded { digests, .. } => digests.contains_key(name),
-            Self::Whole { records, .. } => records.contains_key(name),
+            Self::Whole { records, .. } => !named(records, name).is_empty(),
         }
     }
 
@@ -171,7 +203,10 @@ impl RecordIndex {
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Sharded { digests, .. } => Box::new(digests.keys().map(String::as_str)),
-            Self::Whole { records, .. } => Box::new(records.keys().map(String::as_str)),
+            Self::Whole { records, .. } => {
+                let packages = records.chunk_by(|one, next| one.name == next.name);
+                Box::new(packages.filter_map(|same| Some(&*same.first()?.name)))
+            }
         }
     }
 
@@ -182,20 +217,24 @@ impl RecordIndex {
         sources: Sources<'_>,
     ) -> Result<Vec<RepoDataRecord>, Error> {
         match self {
-            Self::Whole { place, records } => {
-                let records = records.get(name).into_iter().flatten();
-                Ok(records
-                    .filter_map(|(file, raw)| {
-                        // One record of a kind that is not known yet does not hide the others.
-                        let record = serde_json::from_str::<PackageRecord>(raw.get());
-                        let record = record
-                            .map_err(|error| tracing::debug!(%file, %error, "record skipped"));
-                        place.record(
-                            DistArchiveIdentifier::try_from_filename(file)?,
-                            record.ok()?,
-                        )
-                    })
-                    .collect())
+            Self::Whole {
+                place,
+                text,
+                records,
+            } => {
+                let parse = |one: &UnparsedRecord| {
+                    // One record of a kind that is not known yet does not hide the others.
+                    let record =
+                        serde_json::from_slice::<PackageRecord>(text.get(one.place.clone())?);
+                    let record = record.map_err(
+                        |error| tracing::debug!(file = %one.file, %error, "record skipped"),
+                    );
+                    place.record(
+                        DistArchiveIdentifier::try_from_filename(&one.file)?,
+                        record.ok()?,
+                    )
+                };
+                Ok(named(records, name).iter().filter_map(parse).collect())
             }
             Self::Sharded {
                 place,
@@ -214,7 +253,7 @@ impl RecordIndex {
                         place: redact_url(&url).to_string(),
                     });
                 };
-                let bytes = decompressed(&url, &body)?;
+                let bytes = decompressed(&url, &body, SHARD_LIMIT)?;
                 let shard: Shard =
                     rmp_serde::from_slice(&bytes).map_err(|error| unreadable(&url, &error))?;
                 let Shard {
@@ -249,6 +288,68 @@ impl ChannelDirectory {
     }
 }
 
+impl<'de: 't, 't> Deserialize<'de> for Entries<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object with a record for each file")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((file, record)) = map.next_entry::<String, _>()? {
+                    check_count(entries.len()).map_err(A::Error::custom)?;
+                    entries.push((file.into(), record));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for RemovedFiles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = RemovedFiles;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an array of file names")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut files = HashSet::new();
+                while let Some(file) = list.next_element::<String>()? {
+                    check_count(files.len()).map_err(A::Error::custom)?;
+                    files.insert(file.into());
+                }
+                Ok(RemovedFiles(files))
+            }
+        }
+        deserializer.deserialize_seq(Reader)
+    }
+}
+
+/// Refuses one more file after [`MOST_FILES`].
+fn check_count(read: usize) -> Result<(), String> {
+    if read == MOST_FILES {
+        return Err(format!("it has more than {MOST_FILES} files"));
+    }
+    Ok(())
+}
+
+/// Returns the records of a package in a sorted list.
+fn named<'r>(records: &'r [UnparsedRecord], name: &str) -> &'r [UnparsedRecord] {
+    let start = records.partition_point(|one| &*one.name < name);
+    let rest = records.get(start..).unwrap_or_default();
+    let end = rest.partition_point(|one| &*one.name == name);
+    rest.get(..end).unwrap_or_default()
+}
+
 /// Returns a directory that an index names, which may be relative to the index.
 fn directory(index: &Url, named: Option<&str>) -> Result<Url, url::ParseError> {
     let Some(named) = named.filter(|named| !named.is_empty()) else {
@@ -260,13 +361,13 @@ fn directory(index: &Url, named: Option<&str>) -> Result<Url, url::ParseError> {
     Ok(url)
 }
 
-fn decompressed(url: &Url, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+fn decompressed(url: &Url, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
     let mut data = Vec::new();
     let decoder = zstd::Decoder::new(Cursor::new(bytes));
-    let read = decoder.and_then(|decoder| decoder.take(LIMIT + 1).read_to_end(&mut data));
+    let read = decoder.and_then(|decoder| decoder.take(limit + 1).read_to_end(&mut data));
     read.map_err(|error| unreadable(url, &error))?;
-    if data.len() as u64 > LIMIT {
-        let message = format!("it has more than {} MiB", LIMIT >> 20);
+    if data.len() as u64 > limit {
+        let message = format!("it has more than {} MiB", limit >> 20);
         return Err(unreadable(url, &io::Error::other(message)));
     }
     Ok(data)

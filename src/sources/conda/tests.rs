@@ -346,6 +346,27 @@ fn a_channel_without_an_index_is_an_error() {
 }
 
 #[test]
+fn an_index_with_too_many_files_is_refused() {
+    let channel = Channel::new(Format::Json);
+    let index = channel.directory.path().join("linux-64/repodata.json");
+    let records = r#""a-1-0.conda":0,"#.repeat(2_000_000);
+    let removed = (0..=2_000_000).map(|number| format!("\"{number}\","));
+    let removed: String = removed.collect();
+    for text in [
+        format!(r#"{{"packages":{{{records}"b-1-0.conda":0}}}}"#),
+        format!(r#"{{"removed":[{removed}"last"]}}"#),
+    ] {
+        fs::write(&index, text).unwrap();
+        let error = channel.lock_over(&["app"], CondaFloors::default(), &CondaSet::default());
+        let message = "it has more than 2000000 files";
+        assert!(
+            matches!(&error, Err(Error::Unreadable { message: said, .. }) if said.starts_with(message)),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn young_packages_are_held_back() {
     let mut channel = Channel::new(Format::Json);
     channel.config.minimum_release_age = Some(Duration::from_hours(24));
