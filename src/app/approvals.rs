@@ -139,10 +139,21 @@ impl ApprovedProject<'_> {
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
             let (inputs, found) = build_record::look_up(self.session, project, shell)?;
-            new.extend(match found {
-                Some(found) => programs::unapproved(self.session, project, &inputs, &found)?,
-                None => programs::unapproved_places(self.session, project, &inputs)?,
-            });
+            if let Some(found) = found {
+                new.extend(programs::unapproved(
+                    self.session,
+                    project,
+                    &inputs,
+                    &found,
+                )?);
+                continue;
+            }
+            new.extend(programs::unapproved_places(self.session, project, &inputs)?);
+            let (session, inputs) = (self.session, &inputs);
+            let packages = build_record::unneeded_conda_packages(session, project, shell, inputs)?;
+            new.extend(programs::unapproved_conda(
+                session, project, inputs, &packages,
+            )?);
         }
         Ok(new.into_iter().collect())
     }

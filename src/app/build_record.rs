@@ -14,7 +14,7 @@ use crate::{
     },
     config::{Config, PromptVerbosity},
     context::Context,
-    fetch::Progress,
+    fetch::{Progress, Silent},
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName},
     project::{
@@ -34,7 +34,7 @@ use super::{
     build_request::{BuildInputs, BuildOptions},
     describe_lock_changes, host_notices, lockfiles,
     missing_parts::{self, FailedPart, Unlocked},
-    programs::{self, CheckedShell},
+    programs::{self, CheckedShell, CondaPrograms},
     session::Session,
     store_changes, tool_summary,
     venv_link::{self, LinkOutcome},
@@ -203,6 +203,33 @@ pub fn look_up<'a>(
     Ok((inputs, found))
 }
 
+/// Returns the conda packages of a dev shell that no requested one needs, with their programs. It runs no code of them.
+pub fn unneeded_conda_packages(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+    inputs: &BuildInputs<'_>,
+) -> Result<CondaPrograms, Failure> {
+    let (config, client) = (session.config()?, session.client()?);
+    let caches = session.caches()?;
+    let store = Store::open(&session.context.directories.data);
+    let builder = Builder {
+        context: session.context,
+        config,
+        store: &store,
+        client: &client,
+        caches: &caches,
+        progress: &Silent,
+    };
+    let options = BuildOptions {
+        system: session.system()?,
+        locked: session.options.locked,
+        mode: BuildMode::Foreground,
+    };
+    let request = inputs.request(project, shell, config, options);
+    Ok(builder.unneeded_conda_packages(&request))
+}
+
 /// Returns the record of a dev shell from before a lockfile could not be read any more, with that as a missing part;
 /// nothing if anything else has changed since.
 pub fn before_unreadable_lockfile(
@@ -299,7 +326,8 @@ pub fn build(
         locked: session.options.locked,
         mode,
     };
-    let request = inputs.request(project.get(), shell, config, options);
+    let mut request = inputs.request(project.get(), shell, config, options);
+    request.approved_conda = programs::approved_conda(session, project.get(), &inputs)?;
     inputs.refuse_untrusted(config, options.system)?;
     let found = builder::find(&session.context.directories.data, &request);
     let checked = CheckedShell {
@@ -318,7 +346,20 @@ pub fn build(
             unbuilt,
         } = builder
             .find_or_build(&request)
-            .map_err(|error| first_cause(&failed, build_failure(&error, shell)))?;
+            .map_err(|error| match &error {
+                builder::Error::CondaUnapproved { packages } => {
+                    programs::refuse_conda(session, project.get(), &inputs, packages)
+                }
+                _ => first_cause(&failed, build_failure(&error, shell)),
+            })?;
+        if let Some(packages) = unbuilt.unapproved_conda() {
+            return Err(programs::refuse_conda(
+                session,
+                project.get(),
+                &inputs,
+                packages,
+            ));
+        }
         add_unbuilt(&mut failed, unbuilt, shell);
         for notice in &built_shell.notices {
             basis.report(session, notice);

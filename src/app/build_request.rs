@@ -1,5 +1,7 @@
 //! The request to the builder: a dev shell, its locked packages and its Python packages.
 
+use std::collections::BTreeSet;
+
 use url::Url;
 
 use crate::{
@@ -202,6 +204,7 @@ impl<'a> BuildInputs<'a> {
             locked: options.locked,
             build_project: options.mode != BuildMode::Background,
             runs_package_code: options.mode != BuildMode::Background,
+            approved_conda: Some(BTreeSet::new()),
             is_more_than_tools: self.is_more_than_tools,
             conda_floors: self.shell.conda_floors(),
             extra: &self.extra,

@@ -38,6 +38,9 @@ use super::{
 /// The digests of lock entries, by the list that their names belong to.
 type EntryDigests = BTreeMap<String, BTreeSet<[u8; 16]>>;
 
+/// Conda packages that no requested one needs, with their programs.
+pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
+
 /// A name that the user has not approved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NewName {
@@ -436,7 +439,11 @@ fn compare(
             new.extend(new_programs(&name, &programs, &known));
         }
     }
-    new.extend(new_conda_packages(approved, &entries, built));
+    new.extend(new_conda_packages(
+        approved,
+        &entries,
+        &built.unneeded_packages,
+    ));
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
     let scripts: BTreeSet<String> = built
         .package_programs
@@ -470,13 +477,66 @@ fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String
     new.collect()
 }
 
+/// Returns the conda packages whose code may run although no requested one needs them; `None` admits all.
+pub fn approved_conda(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+) -> Result<Option<BTreeSet<String>>, Failure> {
+    // A rule or `--trust` allows every content.
+    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+        return Ok(None);
+    };
+    let approved = session.decisions.programs(root)?.unwrap_or_default();
+    if has_approved_entry(&approved, CONDA_PACKAGES, &entries(inputs)) {
+        return Ok(None);
+    }
+    Ok(Some(
+        approved
+            .names
+            .get(CONDA_PACKAGES)
+            .cloned()
+            .unwrap_or_default(),
+    ))
+}
+
+/// Returns the failure of a dev shell with conda packages that are not approved.
+pub fn refuse_conda(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+    packages: &CondaPrograms,
+) -> Failure {
+    match unapproved_conda(session, project, inputs, packages) {
+        Ok(new) => not_approved(session, project, &new),
+        Err(failure) => failure,
+    }
+}
+
+/// Returns the conda packages and their programs that are not approved.
+pub fn unapproved_conda(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+    packages: &CondaPrograms,
+) -> Result<Vec<NewName>, Failure> {
+    let Some(root) = project.approved_at() else {
+        return Ok(Vec::new());
+    };
+    let mut approved = session.decisions.programs(root)?.unwrap_or_default();
+    Ok(new_conda_packages(
+        &mut approved,
+        &entries(inputs),
+        packages,
+    ))
+}
+
 /// Returns the conda packages that no requested one needs and their programs, as far as they are not approved.
 fn new_conda_packages(
     approved: &mut ApprovedPrograms,
     entries: &EntryDigests,
-    built: &BuiltShell,
+    packages: &CondaPrograms,
 ) -> Vec<NewName> {
-    let packages = &built.unneeded_packages;
     let known = approved.names.get(CONDA_PACKAGES);
     let known = known.cloned().unwrap_or_default();
     let mut new = Vec::new();

@@ -308,6 +308,7 @@ pub fn with_uv<T>(
         locked: session.options.locked,
         build_project: true,
         runs_package_code: true,
+        approved_conda: None,
         is_more_than_tools: false,
         extra: b"",
     };

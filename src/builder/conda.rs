@@ -1,6 +1,10 @@
 //! Conda tools: the packages of a dev shell's environment, linked into one prefix that all of them share.
 
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::PathBuf,
+};
 
 use super::{
     Builder, Error, Unavailable,
@@ -114,6 +118,21 @@ impl Builder<'_> {
         Ok((prefix?, objects))
     }
 
+    /// Returns the conda packages that no requested one needs, with their programs; none if they cannot be installed.
+    pub fn unneeded_conda_packages(
+        &self,
+        request: &BuildRequest<'_>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
+        let mut tools = request.tools.iter();
+        let conda = tools.find(|requested| requested.tool.source == Source::Conda);
+        let prefix = conda.and_then(|requested| {
+            let artifacts = requested.locked?.artifacts.get(&request.system)?;
+            let (prefix, _) = self.link_conda(request, requested, artifacts).ok()?;
+            Some(prefix)
+        });
+        prefix.map_or_else(BTreeMap::new, |prefix| PrefixNotes::read(&prefix).unneeded)
+    }
+
     /// Returns the environment of the conda tools that were served, with the variables of its packages.
     pub(super) fn conda_environment(
         &self,
@@ -145,6 +164,14 @@ impl Builder<'_> {
                 version: locked.version.clone(),
                 reason: Box::new(reason),
             })?;
+        let notes = PrefixNotes::read(prefix);
+        if let Some(approved) = &request.approved_conda
+            && !notes.unneeded.keys().all(|name| approved.contains(name))
+        {
+            return Err(Error::CondaUnapproved {
+                packages: notes.unneeded,
+            });
+        }
         let mut env = Vec::new();
         let mut add = |name: &str, change: Change| {
             env.extend(name.parse::<VarName>().ok().map(|name| (name, change)));
@@ -186,7 +213,7 @@ impl Builder<'_> {
         };
         env.extend(changed);
         Ok(Some(CondaEnvironment {
-            notes: PrefixNotes::read(prefix),
+            notes,
             prefix: prefix.clone(),
             packages,
             env,

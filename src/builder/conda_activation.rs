@@ -37,8 +37,7 @@ const LIMIT: u64 = 1 << 20;
 /// Separates the output of the scripts from the environment.
 const MARK: &[u8] = b"\0devsh-environment\0";
 /// Sources every script and prints the environment.
-const PROGRAM: &str =
-    "for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; env -0";
+const PROGRAM: &str = "for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; /usr/bin/env -0";
 /// Variables of the shell itself, and of the clean environment.
 const OWN: [&str; 8] = [
     "HOME",
@@ -187,12 +186,13 @@ impl Activation<'_> {
         path
     }
 
-    /// Returns the entries that scripts put in front of `PATH`.
+    /// Returns the entries below the prefix that scripts put in front of `PATH`.
     fn added_to_path(&self, path: &OsStr) -> Option<Vec<OsString>> {
         let text = path.as_bytes().strip_suffix(self.path().as_bytes())?;
-        let entries = text
-            .split(|byte| *byte == b':')
-            .filter(|entry| !entry.is_empty());
+        let entries = text.split(|byte| *byte == b':').filter(|entry| {
+            let entry = OsStr::from_bytes(entry);
+            Path::new(entry).is_absolute() && names_only(entry, self.prefix)
+        });
         let entries: Vec<OsString> = entries
             .map(|entry| OsString::from_vec(entry.to_vec()))
             .collect();

@@ -1,7 +1,7 @@
 //! Why a dev shell cannot be built.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -65,6 +65,12 @@ pub enum Error {
         tool: Box<Tool>,
         version: Version,
         reason: Box<store::Error>,
+    },
+    /// Conda packages that no requested one needs are not approved, so no code of the environment may run.
+    #[error("the conda packages `{}` are not approved", packages.keys().cloned().collect::<Vec<_>>().join("`, `"))]
+    CondaUnapproved {
+        /// Their programs.
+        packages: BTreeMap<String, BTreeSet<String>>,
     },
     /// Conda packages have scripts that must not run now.
     #[error("conda packages have scripts that set variables")]

@@ -1,6 +1,9 @@
 //! A dev shell as far as it can be built: the parts that are there, and the error of each other part.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{BuiltShell, Error, error::quoted_list};
 use crate::{package::Tool, python::SelectionPart};
@@ -63,6 +66,14 @@ pub struct UnbuiltParts {
 }
 
 impl UnbuiltParts {
+    /// Returns the conda packages that are not approved, with their programs.
+    pub fn unapproved_conda(&self) -> Option<&BTreeMap<String, BTreeSet<String>>> {
+        self.parts.iter().find_map(|one| match &one.error {
+            Error::CondaUnapproved { packages } => Some(packages),
+            _ => None,
+        })
+    }
+
     /// Fails if any part is missing.
     pub fn complete(self) -> Result<(), Error> {
         let first = self.parts.into_iter().next().map(|one| one.error);

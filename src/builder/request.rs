@@ -39,6 +39,8 @@ pub struct BuildRequest<'a> {
     /// True if code of fetched packages may run: builds of source archives, activation scripts. Not in the background of
     /// a prompt, because a changed lockfile can bring it and no one asked for the build.
     pub runs_package_code: bool,
+    /// The conda packages that no requested one needs and that the user approved; `None` admits all.
+    pub approved_conda: Option<BTreeSet<String>>,
     /// True if the dev shell is of use without any tool and package.
     pub is_more_than_tools: bool,
     /// The oldest systems that the conda packages are locked for.

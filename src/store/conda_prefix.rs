@@ -470,7 +470,11 @@ fn choose_files<'p>(
             if matches!(node, TreeNode::Directory) {
                 continue;
             }
-            let is_activation = ACTIVATION.iter().any(|one| target.starts_with(one));
+            // Also a link in the place of such a directory, or above it.
+            let above = format!("{target}/");
+            let is_activation = ACTIVATION
+                .iter()
+                .any(|one| target.starts_with(one) || one.starts_with(&above));
             if is_activation && !package.is_needed {
                 unset.insert(package.name().to_owned());
                 continue;

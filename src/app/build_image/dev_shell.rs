@@ -55,6 +55,7 @@ pub(super) fn build_shell(
         mode: BuildMode::Foreground,
     };
     let mut wanted = inputs.request(project.get(), name, &config, build_options);
+    wanted.approved_conda = programs::approved_conda(session, project.get(), &inputs)?;
     // The image needs another profile: it has no variables and scripts of the dev shell, and not the uv that the manifest
     // implies for packages.
     wanted.extra = IMAGE_PROFILE;
@@ -91,7 +92,10 @@ pub(super) fn build_shell(
         .and_then(PartialBuild::complete)
         .map_err(|error| {
             let failure = Failure::from(&error);
-            match error {
+            match &error {
+                BuildError::CondaUnapproved { packages } => {
+                    programs::refuse_conda(session, project.get(), &inputs, packages)
+                }
                 BuildError::Unavailable { .. } | BuildError::PythonInstall { .. } if !native => {
                     failure.note(format!("the image is for {system}"))
                 }

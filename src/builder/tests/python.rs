@@ -286,6 +286,7 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
     let background = BuildRequest {
         build_project: false,
         runs_package_code: false,
+        approved_conda: None,
         ..request.clone()
     };
     let partial = world.sandbox.builder().find_or_build(&background);

@@ -196,6 +196,7 @@ impl Sandbox {
             locked: false,
             build_project: true,
             runs_package_code: true,
+            approved_conda: None,
             is_more_than_tools: false,
             conda_floors: crate::package::CondaFloors::default(),
             extra: b"",

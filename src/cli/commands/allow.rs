@@ -90,31 +90,33 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         approved = approved.approve_builds(packages)?;
         built = approved.build();
     }
-    let new = approved.new_names()?;
-    if new.is_empty() {
-        return built;
+    loop {
+        let new = approved.new_names()?;
+        if new.is_empty() {
+            return built;
+        }
+        // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.
+        let added = new.iter().map(|one| {
+            let (name, value) = match one {
+                NewName::CondaPackage(name) => ("conda package".to_owned(), name),
+                NewName::Program { tool, program } => (format!("program of {tool}"), program),
+                NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
+            };
+            (name, Difference::Added(value.clone()))
+        });
+        show(
+            ui,
+            Requests {
+                is_known: true,
+                differences: added.collect(),
+            },
+        );
+        if !confirm(session, ui, options, "Allow?")? {
+            return Err(refused(&name));
+        }
+        approved.approve_names(&new)?;
+        built = approved.build();
     }
-    // The programs of a tool are known only when it is built.
-    let added = new.iter().map(|one| {
-        let (name, value) = match one {
-            NewName::CondaPackage(name) => ("conda package".to_owned(), name),
-            NewName::Program { tool, program } => (format!("program of {tool}"), program),
-            NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
-        };
-        (name, Difference::Added(value.clone()))
-    });
-    show(
-        ui,
-        Requests {
-            is_known: true,
-            differences: added.collect(),
-        },
-    );
-    if !confirm(session, ui, options, "Allow?")? {
-        return Err(refused(&name));
-    }
-    approved.approve_names(&new)?;
-    approved.build()
 }
 
 fn refused(name: &str) -> Failure {

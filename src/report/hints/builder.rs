@@ -21,6 +21,9 @@ impl From<&builder::Error> for Failure {
                 version,
             } => describe_installation(reason, tool, version),
             builder::Error::Offline { missing } => list_missing(failure, missing),
+            builder::Error::CondaUnapproved { .. } => {
+                failure.hint("review them with `devsh allow`")
+            }
             builder::Error::CondaScripts => failure
                 .note("scripts run only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
