@@ -91,7 +91,11 @@ impl CondaKey {
                 .filter(|(system, _)| requirement.systems().contains(**system));
             for_it.all(|(_, packages)| {
                 let mut same = packages.iter().filter(|one| one.name == requirement.name());
-                same.any(|one| requirement.admits(&one.version, &one.build))
+                same.any(|one| {
+                    let channel = requirement.channel();
+                    requirement.admits(&one.version, &one.build)
+                        && channel.is_none_or(|channel| channel.has(&one.url))
+                })
             })
         };
         let unmet = self.requirements.iter().find(|text| !is_met(text));
@@ -365,6 +369,22 @@ mod tests {
         let package = "x".to_owned();
         assert_eq!(error.problem, Problem::Unneeded { package, system });
         assert!(text[error.span].contains("/x-1-0.conda"));
+    }
+
+    #[test]
+    fn a_package_of_another_channel_does_not_meet_a_requirement() {
+        for (channel, unmet) in [("conda-forge", None), ("bioconda", Some("conda-forge::jq"))] {
+            let text = format!(
+                "# written by devsh, do not edit\nversion = 1\n\n[[conda]]\n\
+                 channels = [\"conda-forge\", \"bioconda\"]\nrequirements = [\"conda-forge::jq\"]\n\
+                 packages = [\n  {{ system = \"any\", url = \"https://conda.anaconda.org/{channel}/noarch/jq-1-0.conda\", \
+                 sha256 = \"{}\" }},\n]\n",
+                "a".repeat(64)
+            );
+            let lockfile = parse("l", &text).unwrap();
+            let (key, set) = lockfile.conda.iter().next().unwrap();
+            assert_eq!(key.find_unmet(set), unmet, "{channel}");
+        }
     }
 
     #[test]
