@@ -262,6 +262,8 @@ fn a_build_for_a_changed_lockfile_names_the_change() {
         let change = "ruff 0.12.4 → 0.12.5, devshell.lock changed";
         assert!(shown.contains(change), "{shown}");
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "nothing asks");
+        // The build of the prompt is over.
+        sandbox.devsh(&["sync"]).success();
         // Another file of the same version counts too.
         serve_programs(&server, "0.12.5", &["ruff"]);
         sandbox.devsh(&["lock", "--upgrade"]).success();
