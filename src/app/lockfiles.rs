@@ -10,7 +10,7 @@ use crate::{
     package::Source,
     project::{LOCKFILE, Project, lock_path, personal},
     report::failure::Failure,
-    util::files,
+    util::{files, interrupts},
 };
 
 use super::{
@@ -357,6 +357,8 @@ impl LockTarget {
                 );
             }
         }
+        // `devsh add` restores it after a signal.
+        let _writing = interrupts::hold_cleanups();
         if self.in_project {
             files::write_project_file(&self.path, text.as_bytes())?;
         } else {

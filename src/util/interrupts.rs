@@ -4,6 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
+/// Held by a thread that writes a file which a cleanup may restore, and by a cleanup until the process ends.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Waits for a cleanup, which ends the process, or keeps it from beginning while the guard exists.
+pub fn hold_cleanups() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Blocks SIGINT, SIGTERM and SIGHUP until it is dropped.
 #[derive(Debug)]
 pub struct Interrupts {
@@ -42,6 +50,8 @@ impl Interrupts {
             if let Ok(signal) = signals.wait() {
                 // Waits while `settle` is in use.
                 let settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
+                // The other threads write nothing that was restored.
+                let _others = hold_cleanups();
                 if !*settled {
                     cleanup();
                 }
