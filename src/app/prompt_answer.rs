@@ -438,10 +438,8 @@ fn finding_of(
     }
     if loaded.is_better_than(&record, place) {
         let mut failure = missing_parts::describe(&record.content.missing);
-        failure
-            .error
-            .push_str("; the complete dev shell stays loaded");
-        failure.hints = vec!["`devsh reload` loads what is there".to_owned()];
+        // The rest of the line can be cut.
+        failure.error = format!("the complete dev shell stays loaded; {}", failure.error);
         return Some(Finding {
             keep: true,
             watched: record.watched,
