@@ -240,7 +240,37 @@ fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewN
             place,
         }));
     }
+    let channels = losing_channels(inputs);
+    if channels.is_empty() || has_approved_entry(approved, CONDA_PACKAGES, &entries(inputs)) {
+        return new;
+    }
+    let is_known = |(tool, place): &(String, String)| {
+        let known = approved.names.get(&places_of(tool));
+        known.is_some_and(|known| known.contains(place))
+    };
+    let unknown = channels.into_iter().filter(|one| !is_known(one));
+    new.extend(unknown.map(|(tool, place)| NewName::Place { tool, place }));
     new
+}
+
+/// Returns the conda packages that are not from the first channel of the manifest, with their channels. A lockfile alone
+/// could take a package from a channel that loses against another one.
+fn losing_channels(inputs: &BuildInputs<'_>) -> BTreeSet<(String, String)> {
+    let channels = inputs.shell.conda_channels().unwrap_or_default();
+    let others = channels.get(1..).unwrap_or_default();
+    if others.is_empty() {
+        return BTreeSet::new();
+    }
+    let tools = inputs.shell.tools.iter();
+    let locked = tools
+        .filter(|(tool, _)| tool.source == Source::Conda)
+        .filter_map(|(tool, request)| inputs.lockfile.locked(tool, request));
+    let artifacts = locked.flat_map(|locked| locked.artifacts.values().flatten());
+    let losing = artifacts.filter_map(|artifact| {
+        let channel = others.iter().find(|channel| channel.has(&artifact.url))?;
+        Some((conda_package(&artifact.part), channel.to_string()))
+    });
+    losing.collect()
 }
 
 /// Returns the name under which the places of the prebuilt programs of a tool are listed.
@@ -444,6 +474,12 @@ fn compare(
         &entries,
         &built.unneeded_packages,
     ));
+    let channels = losing_channels(inputs);
+    if !channels.is_empty() && has_approved_entry(approved, CONDA_PACKAGES, &entries) {
+        for (tool, place) in channels {
+            approve_name(approved, &NewName::Place { tool, place });
+        }
+    }
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
     let scripts: BTreeSet<String> = built
         .package_programs

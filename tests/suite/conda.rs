@@ -152,6 +152,59 @@ fn a_tool_is_locked_with_its_libraries_and_runs() {
     }
 }
 
+#[test]
+fn a_package_of_a_channel_that_loses_asks() {
+    let (sandbox, server) = served(Layout::Json);
+    let database = Package {
+        files: &[("bin/db", "#!/bin/sh\necho the other one\n")],
+        ..DATABASE
+    };
+    let second = Server::start();
+    serve_channel(
+        &second,
+        &[&[database], &PACKAGES[1..]].concat(),
+        Layout::Json,
+    );
+    for path in second.paths("/team/") {
+        let other = path.replace("/team/", "/other/");
+        server.serve(&other, second.content(&path));
+    }
+    let channels = "[\"team\", \"other\"]";
+    sandbox.write("devshell.toml", MANIFEST.replace("[\"team\"]", channels));
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "db"]).success();
+    let place = sandbox.project().join("devshell.lock");
+    let lock = fs::read_to_string(&place).unwrap();
+    let from = "https://conda.anaconda.org/team/linux-64/database-16.2";
+    assert!(lock.contains(from), "{lock}");
+    let (own, other) = (archive(&DATABASE.into()), archive(&database.into()));
+    let forged = lock
+        .replace(from, &from.replace("/team/", "/other/"))
+        .replace(&sha256(&own), &sha256(&other))
+        .replace(
+            &format!("size = {},", own.len()),
+            &format!("size = {},", other.len()),
+        );
+    sandbox.write("devshell.lock", &forged);
+    let error = "has sources of programs that you have not approved";
+    sandbox.devsh(&["run", "--", "db"]).code(3).error(&[
+        error,
+        "/other/`",
+        "`conda package database`",
+    ]);
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "db"]).success();
+
+    // A lockfile that the user approves as a whole asks nothing.
+    let other = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(&MANIFEST.replace("[\"team\"]", channels));
+    other.write("devshell.lock", &forged);
+    other.allow();
+    other.devsh(&["run", "--", "db"]).success();
+}
+
 /// Adds a package to a lockfile, as one that `database` needs.
 fn forge_dependency(lock: &str, package: &FilePackage) -> String {
     let FilePackage { name, version, .. } = package;
