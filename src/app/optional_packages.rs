@@ -64,21 +64,30 @@ pub(super) struct WholeList<'a> {
     pub selection: &'a Selection,
 }
 
+impl WholeList<'_> {
+    /// Returns the list for `selection`, with the packages that the manifest adds.
+    fn reduced_to(&self, selection: &Selection) -> PythonKey {
+        let own = self.locked.key(self.selection).requirements;
+        let added = self.key.requirements.iter();
+        let added = added.filter(|one| !own.contains(one));
+        let mut key = self.locked.key(selection);
+        key.requirements.extend(added.cloned());
+        key.requirements.sort();
+        key.requirements.dedup();
+        key
+    }
+}
+
 /// Resolves a list without the parts that do not resolve with the rest; nothing if the rest does not resolve either.
 pub(super) fn reduce(
     whole: WholeList<'_>,
     parts: &[SelectionPart],
     mut compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
 ) -> Option<ReducedPackages> {
-    let WholeList {
-        key,
-        locked,
-        selection,
-    } = whole;
     let mut kept = parts
         .iter()
-        .fold(selection.clone(), |kept, part| kept.without(part));
-    let mut list = locked.key(&kept);
+        .fold(whole.selection.clone(), |kept, part| kept.without(part));
+    let mut list = whole.reduced_to(&kept);
     let mut packages = None;
     if !list.requirements.is_empty() {
         packages = Some(compile(&list).ok()?);
@@ -86,7 +95,7 @@ pub(super) fn reduce(
     let mut notes = Vec::new();
     for part in parts {
         let more = kept.with(part);
-        let longer = locked.key(&more);
+        let longer = whole.reduced_to(&more);
         if longer == list {
             kept = more;
             continue;
@@ -102,7 +111,7 @@ pub(super) fn reduce(
             }
         }
     }
-    let left_out = key.requirements.iter();
+    let left_out = whole.key.requirements.iter();
     let left_out = left_out.filter(|one| !list.requirements.contains(one));
     Some(ReducedPackages {
         left_out: left_out.cloned().collect(),

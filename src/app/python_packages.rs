@@ -40,7 +40,11 @@ pub fn of_shell(
     let Some(place) = &python.place else {
         return Ok(None);
     };
-    if let (Some(lock), Some(package)) = (&python.lock, python.packages.first()) {
+    // `packages` can only join a list that devsh resolves itself.
+    let is_resolved =
+        lockfile_of(project, shell).is_some_and(|(locked, _)| !locked.loose.is_empty());
+    if let (Some(lock), Some(package), false) = (&python.lock, python.packages.first(), is_resolved)
+    {
         let failure = Failure::new(format!(
             "{} asks for packages, and those of the project come from `{}`",
             package.origin, lock.value
@@ -215,24 +219,16 @@ fn check_names(
 /// Returns the requirements of a dev shell that `devshell.lock` must have, if any.
 fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKey>, Failure> {
     let python = &shell.python;
-    let key = if python.packages.is_empty() {
-        let Some((locked, lock)) = lockfile_of(project, shell) else {
-            return Ok(None);
-        };
-        if locked.loose.is_empty() {
-            return Ok(None);
+    let mut key = match lockfile_of(project, shell) {
+        Some((locked, lock)) if !locked.loose.is_empty() => {
+            locked.key(&selection(shell, locked, lock)?)
         }
-        locked.key(&selection(shell, locked, lock)?)
-    } else {
-        let named = python.packages.iter();
-        let mut requirements: Vec<String> = named.map(|one| one.value.clone()).collect();
-        requirements.sort();
-        requirements.dedup();
-        PythonKey {
-            requirements,
-            ..PythonKey::default()
-        }
+        _ => PythonKey::default(),
     };
+    let named = python.packages.iter().map(|one| one.value.clone());
+    key.requirements.extend(named);
+    key.requirements.sort();
+    key.requirements.dedup();
     Ok((!key.requirements.is_empty()).then_some(key))
 }
 

@@ -145,7 +145,8 @@ fn read_lockfile(
     project: Option<Text>,
     inputs: String,
 ) -> Result<Option<PythonLock>, Error> {
-    let is_list = PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements);
+    let format = PythonLockFormat::of(lock);
+    let is_list = format == Some(PythonLockFormat::Requirements);
     let bytes = files.data(lock)?;
     let text = match &bytes {
         Some(bytes) if is_list => Some(decode_list(lock, bytes)),
@@ -160,24 +161,31 @@ fn read_lockfile(
         ..LockFiles::single(text)
     };
     if is_list {
-        read_lists(files, groups, &mut all)?;
-    } else if PythonLockFormat::of(lock) == Some(PythonLockFormat::Project) {
+        read_lists(files, lock, groups, &mut all)?;
+    } else if format == Some(PythonLockFormat::Setup) {
+        let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let list = join_text(folder, "requirements.txt");
+        read_lists(files, &list, groups, &mut all)?;
+    } else if format == Some(PythonLockFormat::Project) {
         let text = all.lock.clone();
         read_sources(files, &text, &mut all)?;
     }
     Ok(Some(read_lock(&all)?))
 }
 
-/// Reads the lists of the groups, and every included list.
+/// Reads the lists of the groups, whose names follow that of the list `main`, and every included list.
 fn read_lists(
     files: &mut Inputs,
+    main: &str,
     groups: &BTreeSet<String>,
     all: &mut LockFiles,
 ) -> Result<(), Error> {
-    let main = all.lock.file().to_string();
-    let mut pending = vec![main.clone()];
+    let mut pending = Vec::new();
+    if main == &**all.lock.file() {
+        pending.push(main.to_owned());
+    }
     for group in groups {
-        let mut names = group_lists(&main, group).into_iter();
+        let mut names = group_lists(main, group).into_iter();
         if let Some(name) = names.find(|name| files.exists(name)) {
             all.groups.insert(group.clone(), name.clone());
             pending.push(name);

@@ -4,6 +4,7 @@
 //! requirements without becoming an option.
 
 mod built;
+mod built_metadata;
 mod fields;
 mod pdm;
 mod pipfile;

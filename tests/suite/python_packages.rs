@@ -559,6 +559,96 @@ fn pip_reads_and_explains_how_to_change() {
     }
 }
 
+/// Writes a project of setuptools' form: `setup.cfg` names it, and its build reports what it needs.
+fn write_setup_cfg(sandbox: &Sandbox) {
+    let version = "Version: 1.0\\n";
+    let metadata = format!(
+        "{version}Requires-Dist: helper-lib>=1\\nProvides-Extra: test\\nRequires-Dist: tester; extra == 'test'\\n"
+    );
+    sandbox.write("backend.py", BACKEND.replace(version, &metadata));
+    sandbox.write(
+        "pyproject.toml",
+        "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+    );
+    sandbox.write(
+        "setup.cfg",
+        "[metadata]\nname = demo\n\n[options]\ninstall_requires =\n    helper-lib>=1\n\n\
+         [options.extras_require]\ntest =\n    tester\n",
+    );
+    sandbox.write("src/demo.py", "import helper_lib\n");
+}
+
+#[test]
+fn a_list_of_development_requirements_next_to_a_setup_cfg_is_installed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_cfg(&sandbox);
+    sandbox.write("requirements-dev.txt", "-e .\n-r requirements/more.txt\n");
+    sandbox.write("requirements/more.txt", "tester==1.0\n");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+    assert_tester_runs(&sandbox, &[]);
+    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--check"]).success();
+
+    // The list is watched.
+    sandbox.write("requirements/more.txt", "deep\n");
+    sandbox.devsh(&["lock", "--check"]).code(1);
+    sandbox.allow();
+    let code = "import importlib.util as u; print(u.find_spec('tester'))";
+    assert_eq!(python(&sandbox, code), "None\n");
+
+    // A list that cannot be resolved costs only itself.
+    sandbox.write("requirements/more.txt", "tester==99\n");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+}
+
+#[test]
+fn extras_of_a_setup_cfg_serve_the_dev_shells_of_that_name() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_cfg(&sandbox);
+    sandbox.allow();
+    let code = "import demo, importlib.util as u; print(u.find_spec('tester') is not None)";
+    for (shell, expected) in [("dev", "False\n"), ("test", "True\n")] {
+        let run = ["run", "--shell", shell, "--", "python", "-c", code];
+        assert_eq!(sandbox.devsh(&run).success().stdout, expected, "{shell}");
+    }
+    // A list of requirements can name an extra, too.
+    sandbox.write("dev-requirements.txt", "-e .[test]\n");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, code), "True\n");
+}
+
+#[test]
+fn packages_of_the_manifest_join_those_that_devsh_resolves_for_the_project() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_cfg(&sandbox);
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n\n[python]\npackages = [\"tester\"]\n");
+    sandbox.write("requirements-test.txt", "bounded==99\n");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+    assert_tester_runs(&sandbox, &[]);
+    // They also stay in a dev shell whose group does not resolve.
+    assert_tester_runs(&sandbox, &["--shell", "test"]);
+
+    // The packages of a lockfile are complete.
+    sandbox.write(
+        "pylock.toml",
+        "lock-version = \"1.0\"\ncreated-by = \"x\"\npackages = []\n",
+    );
+    let refused = sandbox.devsh(&["allow", "--yes"]);
+    refused.error(&["devshell.toml:4 asks for packages", "`pylock.toml`"]);
+}
+
 #[test]
 fn dependencies_that_only_the_build_knows_come_from_it_after_the_approval() {
     let server = Server::start();

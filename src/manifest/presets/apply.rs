@@ -291,11 +291,7 @@ impl Applying<'_, '_> {
             None if layer.top.python.lock.is_some() => self.unlocked(applied),
             found => found,
         };
-        let listed = [
-            PythonLockFormat::Uv,
-            PythonLockFormat::Project,
-            PythonLockFormat::Setup,
-        ];
+        let listed = [PythonLockFormat::Uv, PythonLockFormat::Project];
         let known = match &found {
             Some((directory, name))
                 if PythonLockFormat::of(name).is_some_and(|format| listed.contains(&format)) =>

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     LockFiles,
-    built::add_metadata,
+    built_metadata::add_metadata,
     fields::{
         file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
     },

@@ -88,6 +88,25 @@ pub fn read_pinned(text: &Text) -> Result<Vec<PinnedRequirement>, Error> {
         .collect())
 }
 
+/// The lists of the groups of a project whose own dependencies are in no list.
+pub(super) struct GroupLists {
+    /// Everything but the project itself.
+    pub lock: PythonLock,
+    /// The extras of the project that the lists name (`-e .[test]`).
+    pub extras: Vec<(Scope, String)>,
+}
+
+/// Reads only the lists of the groups. Exact lines count as loose, because devsh resolves them with the project's
+/// dependencies.
+pub(super) fn read_groups(files: &LockFiles) -> Result<GroupLists, Error> {
+    let mut reader = RequirementListReader::new(files);
+    reader.has_main = false;
+    reader.read_all()?;
+    let extras = std::mem::take(&mut reader.project_extras);
+    let lock = reader.finish()?;
+    Ok(GroupLists { lock, extras })
+}
+
 /// Reads the list and those of the groups.
 pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
     let mut reader = RequirementListReader::new(files);
@@ -97,6 +116,10 @@ pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
 
 struct RequirementListReader<'f> {
     files: &'f LockFiles,
+    /// Whether `lock` is a list as well, and not a file of the project's build.
+    has_main: bool,
+    /// The extras of the project that lists without a main list name.
+    project_extras: Vec<(Scope, String)>,
     /// The folder of the main list, to which local paths are relative.
     folder: &'f str,
     lock: PythonLock,
@@ -149,6 +172,8 @@ impl<'f> RequirementListReader<'f> {
     fn new(files: &'f LockFiles) -> Self {
         Self {
             files,
+            has_main: true,
+            project_extras: Vec::new(),
             folder: folder_of(&files.lock),
             lock: PythonLock::default(),
             listed: Vec::new(),
@@ -162,11 +187,10 @@ impl<'f> RequirementListReader<'f> {
     /// Reads every list once, however many others include it.
     fn read_all(&mut self) -> Result<(), Error> {
         let files = self.files;
-        self.include(
-            Scope::Always,
-            Scope::List(files.lock.file().to_string()),
-            &files.lock,
-        );
+        if self.has_main {
+            let main = Scope::List(files.lock.file().to_string());
+            self.include(Scope::Always, main, &files.lock);
+        }
         for (group, name) in &files.groups {
             self.lock.groups.insert(group.clone());
             if let Some(text) = files.lists.get(name) {
@@ -261,6 +285,12 @@ impl<'f> RequirementListReader<'f> {
         if !location.marker.is_empty() {
             let message = "devsh cannot install a directory under a condition";
             return Err(lock_error(text, line.span.clone(), message));
+        }
+        if path == "." && !self.has_main {
+            let extras = location.extras.into_iter();
+            let extras = extras.map(|extra| (scope.clone(), extra));
+            self.project_extras.extend(extras);
+            return Ok(());
         }
         let package = PythonPackage::directory(path);
         let listed = ListedDirectory {
@@ -417,7 +447,7 @@ impl<'f> RequirementListReader<'f> {
         let pinned = self.listed.iter().all(ListedRequirement::is_pinned);
         // Repositories have no digests; alone they are only complete in devsh's own list.
         let resolved = &**self.files.lock.file() == RESOLVED;
-        let locked = pinned && (hashed || resolved);
+        let locked = self.has_main && pinned && (hashed || resolved);
         if !locked {
             self.add_directory_dependencies()?;
             if let Some(project) = &self.files.project {
