@@ -10,7 +10,7 @@ use crate::{
     },
     manifest::{DevShell, Manifest, NamedRequest, PlacedRequirement},
     package::{PackageName, Source, Supplier, System, Tool, Version},
-    report::failure::Failure,
+    report::{failure::Failure, hints::WITHOUT_MANIFEST},
     sources::conda::{self, Clash, CondaQuery, Conflict, Need},
 };
 
@@ -241,7 +241,9 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             .note(asks(requirement));
             match near {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint("check the name, or add its channel to `[conda] channels`"),
+                None => failure.hint(format!(
+                "check the name, or add its channel to `[conda] channels` in `devshell.toml`; {WITHOUT_MANIFEST}"
+            )),
             }
         }
         Clash::OtherSystems { requirement } => {
@@ -273,7 +275,9 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             let failure = requirements
                 .iter()
                 .fold(failure, |failure, one| failure.note(asks(one)));
-            failure.hint(format!("write `{key} = \"{needed}\"` into `[conda]`"))
+            failure.hint(format!(
+                "write `{key} = \"{needed}\"` into `[conda]` of `devshell.toml`; {WITHOUT_MANIFEST}"
+            ))
         }
         Clash::Together {
             requirements,
@@ -284,7 +288,9 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
                 return Failure::new(format!("no packages for {system} meet `{requirement}`"))
                     .note(asks(requirement))
                     .note("a package that it needs is in no channel, or needs a property that no system has here")
-                    .hint("ask for another version, or add a channel to `[conda] channels`");
+                    .hint(format!(
+                        "ask for another version, or add a channel to `[conda] channels` in `devshell.toml`; {WITHOUT_MANIFEST}"
+                    ));
             }
             let failure = Failure::new(format!(
                 "no packages for {system} meet {} together",

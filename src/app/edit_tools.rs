@@ -123,7 +123,18 @@ pub fn remove_tools(
     let change = ManifestEdit::begin(session, target)?;
     let mut text = change.text.clone();
     for word in edit.words {
-        let tool = parse_tool(word)?;
+        let tool: Tool = word.parse().map_err(|invalid: Invalid| {
+            let kind = manifest::unknown_tool(word, invalid);
+            let failure = Failure::new(kind.to_string()).code(ExitStatus::Usage);
+            let near = match &kind {
+                ErrorKind::UnknownTool { suggestion, .. } => suggestion.as_ref(),
+                _ => None,
+            };
+            match near {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint("`devsh status` lists the tools of the dev shell"),
+            }
+        })?;
         let without = manifest::remove(&text, edit.shell, &tool)
             .map_err(|error| edit_failure(&error, &change.name))?;
         text = without.ok_or_else(|| absent_tool(session, &change, edit.shell, &tool))?;
@@ -177,7 +188,16 @@ fn parse_tool(name: &str) -> Result<Tool, Failure> {
             _ => None,
         };
         let failure = Failure::new(kind.to_string()).code(ExitStatus::Usage);
-        hint.into_iter().fold(failure, Failure::hint)
+        let failure = hint.into_iter().fold(failure, Failure::hint);
+        match &kind {
+            ErrorKind::UnknownTool {
+                suggestion: None, ..
+            } => failure.hint(format!(
+                "a tool does not see the project: a Python library that code or tests import is a package of the project \
+                 (`uv add --dev {name}`, or `packages` below `[python]` without a lockfile)"
+            )),
+            _ => failure,
+        }
     })
 }
 

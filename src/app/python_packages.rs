@@ -19,7 +19,7 @@ use super::{
 use crate::{
     builder::PythonPackages,
     lockfile::{Lockfile, PythonKey, PythonSet},
-    manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
+    manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
     package::Version,
     project::{LOCKFILE, Project},
     python::{LockFiles, PythonLock, Selection, SelectionPart, find_unmet, read_lock},
@@ -50,8 +50,15 @@ pub fn of_shell(
             package.origin, lock.value
         ));
         return Err(if lock.origin.is_preset {
+            let add = match PythonLockFormat::of(&lock.value) {
+                Some(PythonLockFormat::Uv) => "with `uv add --dev`",
+                Some(PythonLockFormat::Poetry) => "with `poetry add --group dev`",
+                Some(PythonLockFormat::Pdm) => "with `pdm add --dev`",
+                Some(PythonLockFormat::Pipfile) => "with `pipenv install --dev`",
+                _ => "with the tool that wrote the lockfile",
+            };
             failure.hint(format!(
-                "remove `packages` there, and add `{}` to the project, for example with `uv add`",
+                "remove `packages` there, and add `{}` to the project {add}",
                 package.value
             ))
         } else {

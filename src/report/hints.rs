@@ -52,6 +52,9 @@ by_value!(
     crate::util::files::Error,
 );
 
+/// Ends a hint that names lines of a manifest. A file with those lines alone would take the place of the presets.
+pub const WITHOUT_MANIFEST: &str = "if there is no such file, make it with `devsh init` first";
+
 /// A word on the command line that is not a valid name or version.
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {

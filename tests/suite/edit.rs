@@ -116,6 +116,30 @@ fn an_unavailable_tool_is_not_written() {
 }
 
 #[test]
+fn a_library_that_tests_import_is_no_tool() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest(MANIFEST);
+    sandbox.allow();
+    sandbox.devsh(&["add", "pytest"]).code(2).error(&[
+        "`pytest` is not a known tool",
+        "write `pypi:pytest`",
+        "`uv add --dev pytest`",
+        "`packages` below `[python]`",
+    ]);
+    // Nothing is to be added, so no package is advised.
+    let refused = sandbox.devsh(&["remove", "pytest"]).code(2);
+    let refused = refused.error(&[
+        "`pytest` is not a known tool",
+        "`devsh status` lists the tools",
+    ]);
+    assert!(!refused.stderr.contains("pypi:"), "{refused}");
+    let refused = sandbox.devsh(&["remove", "ruf"]).code(2);
+    refused.error(&["did you mean `ruff`?"]);
+    let text = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    assert_eq!(text, MANIFEST);
+}
+
+#[test]
 fn add_needs_a_manifest_and_trust() {
     let (sandbox, _server) = served();
     sandbox.write("go.mod", "module x\n");

@@ -218,7 +218,7 @@ fn a_package_without_a_wheel_costs_only_itself() {
     let allowed = sandbox.devsh(&["allow", "--yes"]);
     for text in [
         "error: `archived` of `requirements.txt` has no wheel",
-        "write `build = [\"archived\"]` below `[python]` in `devshell.toml`",
+        "write `build = [\"archived\"]` below `[python]` in `devshell.toml`; if there is no such file, make it with `devsh init`",
     ] {
         assert!(allowed.stderr.contains(text), "{text} in {allowed}");
     }

@@ -9,7 +9,7 @@ use crate::{
     store,
 };
 
-use super::purpose;
+use super::{WITHOUT_MANIFEST, purpose};
 
 impl From<&builder::Error> for Failure {
     fn from(error: &builder::Error) -> Self {
@@ -71,7 +71,7 @@ impl From<&builder::Error> for Failure {
             }
             builder::Error::PythonNeeds { tool, .. }
             | builder::Error::ApplicationNeeds { tool, .. } => {
-                failure.hint(format!("add `{tool}` to `[tools]`"))
+                failure.hint(format!("add it with `devsh add {tool}`"))
             }
             builder::Error::PythonInstall { output, builds, .. }
             | builder::Error::PythonResolve { output, builds, .. } => {
@@ -93,7 +93,7 @@ impl From<&builder::Error> for Failure {
                 let names = packages.iter().map(|name| format!("\"{name}\""));
                 let names: Vec<String> = names.collect();
                 failure.hint(format!(
-                    "to run its own build, write `build = [{}]` below `[python]` in `devshell.toml`",
+                    "to run its own build, write `build = [{}]` below `[python]` in `devshell.toml`; {WITHOUT_MANIFEST}",
                     names.join(", ")
                 ))
             }
@@ -173,7 +173,7 @@ fn add_unavailable_hint(failure: Failure, tool: &Tool, reason: &Unavailable) -> 
             cause.hints.into_iter().fold(failure, Failure::hint)
         }
         Unavailable::OlderSystem { what, machine, .. } => failure.hint(format!(
-            "write `{} = \"{machine}\"` into `[conda]` and run `devsh lock`",
+            "write `{} = \"{machine}\"` into `[conda]` of `devshell.toml` and run `devsh lock`; {WITHOUT_MANIFEST}",
             what.to_lowercase()
         )),
         Unavailable::OlderKernel { .. } => {
@@ -202,7 +202,7 @@ fn add_uv_output(failure: Failure, output: &[String], builds: BuildRule) -> Fail
             .note("no package is built for a manifest that has changed since you allowed it")
             .hint("review the change with `devsh allow`, which resolves them too"),
         BuildRule::Named => failure.note(
-            "a package without a wheel runs its own build only if `[python]` names it: `build = [\"NAME\"]`",
+            "a package without a wheel runs its own build only if `[python]` of `devshell.toml` names it: `build = [\"NAME\"]`",
         ),
     }
 }

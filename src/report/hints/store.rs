@@ -37,7 +37,7 @@ impl From<&store::Error> for Failure {
                     "add it to the packages of the project, for example with `uv add {package}`"
                 ))
                 .hint(format!(
-                    "if the project has no list of its own, write `[python] packages = [\"{package}\"]` into `devshell.toml`"
+                    "if the project has no lockfile, write `[python] packages = [\"{package}\"]` into `devshell.toml`"
                 ))
         }
         store::Error::UnclearPrograms { found, .. } | store::Error::NoSuchProgram { found, .. } => {
