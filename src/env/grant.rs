@@ -692,6 +692,15 @@ const HARMLESS: &[&str] = &[
     "YARN_ENABLE_TELEMETRY",
 ];
 
+/// Variables of the shells that are numbers or a few signs; another value can run code.
+const SIZES: [&str; 3] = ["HISTCHARS", "HISTSIZE", "SAVEHIST"];
+
+/// Returns whether a value runs no code in a variable of the shells: a plain number.
+pub fn is_plain_number(name: &str, value: &str) -> bool {
+    let is_number = (1..=9).contains(&value.len()) && value.bytes().all(|one| one.is_ascii_digit());
+    is_number && (SIZES.contains(&name) || effect(name) == Some(SHELLS))
+}
+
 /// Returns the effect of a variable that needs a grant.
 pub fn effect(name: &str) -> Option<&'static str> {
     if HARMLESS.contains(&name) {

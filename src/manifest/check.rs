@@ -34,6 +34,11 @@ fn check_grants(shell: &DevShell) -> Result<(), CheckError> {
             || matches!(value.value, EnvValue::Extend { .. }) && name.as_str() != "PATH";
         if let Some(effect) = grant::effect(name.as_str())
             && sets
+            && !matches!(
+                &value.value,
+                EnvValue::Set(text) | EnvValue::Default(text)
+                    if grant::is_plain_number(name.as_str(), text)
+            )
             // Presets are part of devsh.
             && !value.origin.is_preset
             && !granted.contains(name)

@@ -52,7 +52,12 @@ const PLAIN: &[&str] = &[
 ];
 
 fn asks_nothing(name: &str) -> bool {
-    let manifest = format!("[env]\n{name} = \"x\"\n");
+    sets(name, "x")
+}
+
+/// Returns whether a project can set a variable to this value without a grant.
+fn sets(name: &str, value: &str) -> bool {
+    let manifest = format!("[env]\n{name} = \"{value}\"\n");
     manifest::parse("devshell.toml", &manifest)
         .and_then(|layer| manifest::merge(&[layer]))
         .is_ok()
@@ -106,5 +111,26 @@ for name in ${(k)parameters}; do [[ $parameters[$name] == *special* ]] && print 
         // The example module of zsh and the user that runs the test.
         let foreign = name.starts_with("ex") || name == "version" || name == "SHLVL";
         assert!(plain || foreign || !asks_nothing(name), "{name}");
+    }
+}
+
+#[test]
+fn a_plain_number_runs_no_code_in_a_size() {
+    for name in ["HISTSIZE", "SAVEHIST", "FIGNORE", "WORDCHARS"] {
+        assert!(sets(name, "5000"), "{name}");
+        for value in [
+            "",
+            "path[$(id)1]",
+            "1+x",
+            "-1",
+            "1 2",
+            "${HOME}",
+            "1234567890",
+        ] {
+            assert!(!sets(name, value), "{name}={value}");
+        }
+    }
+    for name in ["PS1", "BASH_ENV", "PROMPT_COMMAND", "EDITOR"] {
+        assert!(!sets(name, "5000"), "{name}");
     }
 }
