@@ -116,7 +116,7 @@ pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
 
 struct RequirementListReader<'f> {
     files: &'f LockFiles,
-    /// Whether `lock` is a list as well, and not a file of the project's build.
+    /// True if `lock` is a list too; false if it is a file of the project's build.
     has_main: bool,
     /// The extras of the project that lists without a main list name.
     project_extras: Vec<(Scope, String)>,

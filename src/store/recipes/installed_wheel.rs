@@ -15,9 +15,7 @@ use sha2::Digest as _;
 
 use super::{
     Tree,
-    wheel::{
-        Checked, LIMIT, WheelRecord, check_identity, check_version, data, entry_points, record,
-    },
+    wheel::{Checked, LIMIT, OpenWheel, WheelRecord, data, entry_points, is_own_record},
 };
 use crate::{
     package::{PackageName, ProgramName, Version},
@@ -32,12 +30,10 @@ use crate::{
 /// The modification time of all files: 2 January 1980. A zip archive cannot have an earlier one in any time zone, and
 /// programs pack the files of packages into such archives.
 pub(in crate::store) const MODIFIED: u64 = 315_619_200;
-/// Starts a script that runs the Python of its own directory, so the environment can be moved.
+/// The first lines of a script: it runs the Python of its own directory, so the environment can be moved.
 const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n";
 /// The start of a script for any Python.
 const ANY_PYTHON: &[u8] = b"#!python";
-/// The files of a wheel that list its files and are in no list.
-const OWN_RECORDS: [&str; 3] = ["RECORD", "RECORD.jws", "RECORD.p7s"];
 
 /// The places of an environment that wheels are installed into.
 pub(in crate::store) struct WheelPlaces {
@@ -101,26 +97,22 @@ pub(in crate::store) fn install(
     places: &WheelPlaces,
     tree: &mut Tree,
 ) -> Result<(), Error> {
-    let mut zip = Zip::open(file)?;
-    let names = zip.names();
-    let information = check_identity(package, version, &names)?;
-    check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
-    let text = zip.text(&format!("{information}RECORD"), LIMIT)?;
-    let record = record(&text, &information, &names)?;
+    let OpenWheel {
+        mut zip,
+        names,
+        information,
+        record,
+    } = OpenWheel::open(package, version, file)?;
     let mut wheel = InstalledWheel {
         package,
         places,
         tree,
         files: BTreeMap::new(),
     };
-    let is_own_record = |name: &str| {
-        name.strip_prefix(&information)
-            .is_some_and(|name| OWN_RECORDS.contains(&name))
-    };
     // The bytecode in a wheel may be for another Python, and devsh makes its own.
     let is_bytecode = |name: &str| name.split('/').any(|part| part == BYTECODE);
     for name in &names {
-        if !name.ends_with('/') && !is_own_record(name) && !is_bytecode(name) {
+        if !name.ends_with('/') && !is_own_record(name, &information) && !is_bytecode(name) {
             wheel.member(&mut zip, name, &record)?;
         }
     }

@@ -58,6 +58,37 @@ pub(super) const LINKS: &[(&str, &str, &str)] = &[
 /// Digest and size of each file in the wheel's `RECORD`.
 pub(super) type WheelRecord = BTreeMap<String, (Vec<u8>, u64)>;
 
+/// A wheel that has the expected name and version, and whose `RECORD` lists its files.
+pub(super) struct OpenWheel<'a> {
+    pub(super) zip: Zip<'a>,
+    /// The path of every member as written.
+    pub(super) names: Vec<String>,
+    /// The directory with the wheel's own files, with its `/`.
+    pub(super) information: String,
+    pub(super) record: WheelRecord,
+}
+
+impl<'a> OpenWheel<'a> {
+    pub(super) fn open(
+        package: &PackageName,
+        version: &Version,
+        file: ArchiveFile<'a>,
+    ) -> Result<Self, Error> {
+        let mut zip = Zip::open(file)?;
+        let names = zip.names();
+        let information = check_identity(package, version, &names)?;
+        check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
+        let text = zip.text(&format!("{information}RECORD"), LIMIT)?;
+        let record = record(&text, &information, &names)?;
+        Ok(Self {
+            zip,
+            names,
+            information,
+            record,
+        })
+    }
+}
+
 /// Places the programs of a wheel.
 pub(in crate::store) fn unpack(
     package: &PackageName,
@@ -65,15 +96,12 @@ pub(in crate::store) fn unpack(
     file: ArchiveFile<'_>,
     tree: &mut Tree,
 ) -> Result<(), Error> {
-    let mut zip = Zip::open(file)?;
-    let names = zip.names();
-    let information = check_identity(package, version, &names)?;
-    check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
-    let record = record(
-        &zip.text(&format!("{information}RECORD"), LIMIT)?,
-        &information,
-        &names,
-    )?;
+    let OpenWheel {
+        mut zip,
+        names,
+        record,
+        ..
+    } = OpenWheel::open(package, version, file)?;
     let python_only = python_scripts(&mut zip, &names)?;
     let places = places(package, &names, &python_only);
     if !places
@@ -260,7 +288,7 @@ fn place_of_code(name: &str) -> Option<String> {
 }
 
 /// Checks that the wheel's own directories have this name and version; returns `<name>-<version>.dist-info/`.
-pub(super) fn check_identity(
+fn check_identity(
     package: &PackageName,
     version: &Version,
     names: &[String],
@@ -289,7 +317,7 @@ pub(super) fn check_identity(
     Ok(information)
 }
 
-pub(super) fn check_version(wheel: &str) -> Result<(), Error> {
+fn check_version(wheel: &str) -> Result<(), Error> {
     let version = wheel
         .lines()
         .find_map(|line| line.strip_prefix("Wheel-Version:"));
@@ -300,11 +328,7 @@ pub(super) fn check_version(wheel: &str) -> Result<(), Error> {
 }
 
 /// Reads the list of files, and checks that every file is in it.
-pub(super) fn record(
-    text: &str,
-    information: &str,
-    names: &[String],
-) -> Result<WheelRecord, Error> {
+fn record(text: &str, information: &str, names: &[String]) -> Result<WheelRecord, Error> {
     let mut record = WheelRecord::new();
     let bad = |line: &str| refused(line, Rule::NotAsListed);
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -329,16 +353,19 @@ pub(super) fn record(
             return Err(bad(line));
         }
     }
-    let own = ["RECORD", "RECORD.jws", "RECORD.p7s"];
     for name in names.iter().filter(|name| !name.ends_with('/')) {
-        let exempt = name
-            .strip_prefix(information)
-            .is_some_and(|name| own.contains(&name));
-        if !exempt && !record.contains_key(name) {
+        if !is_own_record(name, information) && !record.contains_key(name) {
             return Err(bad(name));
         }
     }
     Ok(record)
+}
+
+/// Returns whether a member is a list of the wheel's files, which is in no list.
+pub(super) fn is_own_record(name: &str, information: &str) -> bool {
+    let own = ["RECORD", "RECORD.jws", "RECORD.p7s"];
+    name.strip_prefix(information)
+        .is_some_and(|name| own.contains(&name))
 }
 
 fn is_python(name: &str) -> bool {
