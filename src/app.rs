@@ -67,3 +67,4 @@ pub mod uninstall;
 pub mod venv_link;
 pub mod verify_store;
 pub mod watch_projects;
+mod with_builder;

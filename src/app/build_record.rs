@@ -38,6 +38,7 @@ use super::{
     session::Session,
     store_changes, tool_summary,
     venv_link::{self, LinkOutcome},
+    with_builder::with_builder,
 };
 
 /// The shortest and the longest wait before a prompt tries missing parts again.
@@ -210,24 +211,15 @@ pub fn unneeded_conda_packages(
     shell: &ShellName,
     inputs: &BuildInputs<'_>,
 ) -> Result<CondaPrograms, Failure> {
-    let (config, client) = (session.config()?, session.client()?);
-    let caches = session.caches()?;
-    let store = Store::open(&session.context.directories.data);
-    let builder = Builder {
-        context: session.context,
-        config,
-        store: &store,
-        client: &client,
-        caches: &caches,
-        progress: &Silent,
-    };
     let options = BuildOptions {
         system: session.system()?,
         locked: session.options.locked,
         mode: BuildMode::Foreground,
     };
-    let request = inputs.request(project, shell, config, options);
-    Ok(builder.unneeded_conda_packages(&request))
+    let request = inputs.request(project, shell, session.config()?, options);
+    with_builder(session, &Silent, |builder| {
+        builder.unneeded_conda_packages(&request)
+    })
 }
 
 /// Returns the record of a dev shell from before a lockfile could not be read any more, with that as a missing part;

@@ -16,7 +16,7 @@ use crate::{
     builder::{BuiltShell, ToolOrigin},
     env::pathlist,
     lockfile::{LockedPackage, Lockfile},
-    package::{Source, System},
+    package::{Source, System, Tool},
     project::{
         Project,
         approval::{ApprovedPrograms, Trusted},
@@ -519,6 +519,10 @@ pub fn approved_conda(
     project: &Project,
     inputs: &BuildInputs<'_>,
 ) -> Result<Option<BTreeSet<String>>, Failure> {
+    let is_conda = |tool: &Tool| tool.source == Source::Conda;
+    if !inputs.shell.tools.keys().any(is_conda) {
+        return Ok(None);
+    }
     // A rule or `--trust` allows every content.
     let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
         return Ok(None);

@@ -10,10 +10,9 @@ use crate::{
     python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
     report::failure::Failure,
     sources::{self, newest_allowed},
-    store::Store,
 };
 
-use super::{locked_addresses::refuse_untrusted, session::Session};
+use super::{locked_addresses::refuse_untrusted, session::Session, with_builder::with_builder};
 
 /// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
 /// applications; the manifest adds uv for packages.
@@ -284,18 +283,6 @@ pub fn with_uv<T>(
         supplier.source != Source::Conda || !channels.iter().any(|channel| channel.has(url))
     });
     refuse_untrusted(config, artifacts)?;
-    let client = session.client()?;
-    let caches = session.caches()?;
-    let store = Store::open(&session.context.directories.data);
-    let progress = session.reporter.progress();
-    let builder = Builder {
-        context: session.context,
-        config,
-        store: &store,
-        client: &client,
-        caches: &caches,
-        progress: &*progress,
-    };
     let place = session.place()?;
     let request = BuildRequest {
         conda_floors: CondaFloors::default(),
@@ -312,5 +299,7 @@ pub fn with_uv<T>(
         is_more_than_tools: false,
         extra: b"",
     };
-    compile(&builder, &request).map_err(Failure::from)
+    let progress = session.reporter.progress();
+    let compiled = with_builder(session, &*progress, |builder| compile(builder, &request))?;
+    compiled.map_err(Failure::from)
 }

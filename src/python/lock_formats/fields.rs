@@ -9,7 +9,7 @@ use crate::{
     manifest::{Error, ErrorKind, Node, Text},
     package::{PackageName, Version},
     python::{
-        lock::{Dependency, PackageSource, PythonLock},
+        lock::{Dependency, PackageFile, PackageSource, PythonLock},
         marker::{Marker, normalize},
         requirement::PythonRequirement,
     },
@@ -174,6 +174,21 @@ pub(super) fn file_url(folder: &str, path: &str) -> String {
 /// Returns whether an index is the public one.
 pub(super) fn is_public_index(index: &str) -> bool {
     index.trim_end_matches('/') == PYPI.trim_end_matches('/')
+}
+
+/// Returns the wheels of an index that have an address, and a digest (`sha256:…`) at its place in the format.
+pub(super) fn index_wheels(
+    wheels: &[Node<'_>],
+    digest: impl Fn(&Node<'_>) -> Option<String>,
+) -> Vec<PackageFile> {
+    let found = wheels.iter().filter_map(|wheel| {
+        Some(PackageFile {
+            url: wheel.get("url")?.text()?.to_owned(),
+            digest: digest(wheel)?,
+            size: wheel.get("size").and_then(Node::integer),
+        })
+    });
+    found.collect()
 }
 
 /// Returns whether the public index serves a file.

@@ -1,8 +1,8 @@
 //! `pylock.toml` (PEP 751): a list of packages, each with a marker.
 
 use super::fields::{
-    directory, file_url, folder_of, is_digest, is_public_file, is_public_index, lock_error, marker,
-    name, names, repository, tables, text, version, word,
+    directory, file_url, folder_of, index_wheels, is_digest, is_public_file, is_public_index,
+    lock_error, marker, name, names, repository, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
@@ -78,7 +78,10 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         }
     };
     let wheels = match &source {
-        PackageSource::Index(_) => index_wheels(tables(node, "wheels")),
+        PackageSource::Index(_) => index_wheels(tables(node, "wheels"), |wheel| {
+            let digest = wheel.get("hashes")?.get("sha256")?.text()?;
+            Some(format!("sha256:{digest}"))
+        }),
         _ => Vec::new(),
     };
     let files = if public || !matches!(source, PackageSource::Index(None)) {
@@ -118,18 +121,6 @@ fn own_files(file: &Text, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error
         }));
     }
     Ok(own)
-}
-
-/// Returns the wheels of an index whose addresses, digests and sizes are well-formed.
-fn index_wheels(wheels: &[Node<'_>]) -> Vec<PackageFile> {
-    let found = wheels.iter().filter_map(|node| {
-        Some(PackageFile {
-            url: node.get("url")?.text()?.to_owned(),
-            digest: format!("sha256:{}", node.get("hashes")?.get("sha256")?.text()?),
-            size: node.get("size").and_then(Node::integer),
-        })
-    });
-    found.collect()
 }
 
 fn digests_of(file: &Text, one: &Node<'_>) -> Result<Vec<String>, Error> {

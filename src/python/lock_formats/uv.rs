@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::fields::{
-    digest, directory, file_url, folder_of, is_public_file, is_public_index, lock_error, marker,
-    marker_of, name, names, repository, tables, text, version, word,
+    digest, directory, file_url, folder_of, index_wheels, is_public_file, is_public_index,
+    lock_error, marker, marker_of, name, names, repository, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
@@ -179,7 +179,9 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             _ => Vec::new(),
         },
         wheels: match &place {
-            PackageSource::Index(_) => index_wheels(tables(node, "wheels")),
+            PackageSource::Index(_) => index_wheels(tables(node, "wheels"), |wheel| {
+                Some(wheel.get("hash")?.text()?.to_owned())
+            }),
             _ => Vec::new(),
         },
         source: place,
@@ -209,19 +211,6 @@ fn local_files(file: &Text, index: &str, files: &[&Node<'_>]) -> Result<Vec<Pack
         });
     }
     Ok(local)
-}
-
-/// Returns the wheels of an index whose addresses, digests and sizes are well-formed.
-fn index_wheels(wheels: &[Node<'_>]) -> Vec<PackageFile> {
-    let found = wheels.iter().filter_map(|node| {
-        let text = |key: &str| Some(node.get(key)?.text()?.to_owned());
-        Some(PackageFile {
-            url: text("url")?,
-            digest: text("hash")?,
-            size: node.get("size").and_then(Node::integer),
-        })
-    });
-    found.collect()
 }
 
 /// Returns the condition under which uv chose this version of a package.
