@@ -30,8 +30,8 @@ pub struct Roots {
 impl Roots {
     /// Reads the leases first: a build that ends has stored a record before.
     ///
-    /// A lease or record that cannot be read may name a root, so that is an error. So is a denial that cannot be looked up:
-    /// elsewhere it counts, and here it would remove what is in use.
+    /// A lease or record that cannot be read may name a root, so that is an error. A denial that cannot be looked up counts
+    /// elsewhere, and here it would remove what is in use.
     pub fn find(context: &Context) -> Result<Self, Failure> {
         let data = &context.directories.data;
         let leased = leases::leased(data)?;
@@ -39,7 +39,7 @@ impl Roots {
         let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
         for (root, needs) in Record::needs(&context.directories.state)? {
             // Only a trusted project has a record: by an approval, by a rule, or by another worktree's approval.
-            if may_exist(&root) && decisions.denial(&root)?.is_none() {
+            if may_exist(&root) && !matches!(decisions.denial(&root), Ok(Some(_))) {
                 projects.entry(root).or_default().extend(needs);
             }
         }

@@ -40,19 +40,28 @@ pub enum Ruling {
 
 impl TrustRules {
     /// Returns the decision about the project at `root`, whose repository has these remotes.
-    ///
-    /// Paths are compared by whole components: `~/work` does not hold `~/workshop`.
     pub fn ruling(&self, root: &Path, remotes: &[Remote]) -> Option<Ruling> {
-        let holds = |list: &[PathBuf]| list.iter().any(|path| root.starts_with(path));
         let known = |remote: &Remote| self.remotes.iter().any(|known| remote.is_below(known));
-        if holds(&self.deny) {
+        if self.denies(root) {
             Some(Ruling::Denied)
-        } else if holds(&self.allow) || (!remotes.is_empty() && remotes.iter().all(known)) {
+        } else if holds(&self.allow, root) || (!remotes.is_empty() && remotes.iter().all(known)) {
             Some(Ruling::Allowed)
         } else {
             None
         }
     }
+
+    /// Returns whether nothing in the directory `place` may be used.
+    pub fn denies(&self, place: &Path) -> bool {
+        holds(&self.deny, place)
+    }
+}
+
+/// Returns whether a directory is one of the list or below it.
+///
+/// Paths are compared by whole components: `~/work` does not hold `~/workshop`.
+fn holds(list: &[PathBuf], place: &Path) -> bool {
+    list.iter().any(|path| place.starts_with(path))
 }
 
 /// Returns a path without `..`, with the home directory for `~`, and canonical if it exists.

@@ -23,7 +23,7 @@ use super::{
     package_builds::BuildPermission,
     personal, python_files,
     reader::{Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, UNAPPROVED_SIZE},
-    repository::Repository,
+    repository::{ClaimedRepositories, Repository},
     watch::Watched,
 };
 
@@ -76,7 +76,7 @@ impl FoundProject {
         inputs.watch(&decisions.approval_path(root));
         inputs.watch(&decisions.denial_path(root));
         inputs.add_own(&context.directories.config);
-        let (ruling, repository) = ruling(&mut inputs, rules);
+        let (ruling, repository) = ruling(&mut inputs, rules)?;
         let elsewhere = repository
             .iter()
             .flat_map(|repository| decisions.worktree_approvals(repository))
@@ -385,8 +385,18 @@ fn follow_presets(inputs: &mut Inputs) -> Result<Detection, Error> {
 }
 
 /// Returns the ruling of the user's settings for a project, and its repository.
-fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Repository>) {
+fn ruling(
+    inputs: &mut Inputs,
+    rules: &TrustRules,
+) -> Result<(Option<Ruling>, Option<Repository>), files::Error> {
     let root = inputs.root().to_owned();
+    if !rules.deny.is_empty() {
+        // As with `devsh deny`, a repository takes its denial to all of its worktrees.
+        let places = ClaimedRepositories::around(&root)?.places;
+        if places.iter().any(|place| rules.denies(place)) {
+            return Ok((Some(Ruling::Denied), None));
+        }
+    }
     let repository =
         Repository::of(&root).filter(|repository| inputs.is_safe(&repository.config()));
     let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
@@ -394,5 +404,5 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
         inputs.watch(&repository.config());
         repository.remotes()
     });
-    (rules.ruling(&root, &remotes), repository)
+    Ok((rules.ruling(&root, &remotes), repository))
 }

@@ -6,12 +6,16 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use super::reader::peek;
 use crate::{config::Remote, util::files};
+
+/// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
+pub const MAX_REPOSITORIES: usize = 16;
 
 /// A repository, and the place of a project in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,27 +37,6 @@ impl Repository {
     /// Returns the repository of the project at `root` and those around it, such as the one of a submodule's worktree.
     pub fn all_around(root: &Path) -> impl Iterator<Item = Self> {
         root.ancestors().filter_map(move |top| Self::at(top, root))
-    }
-
-    /// Returns the repositories that `.git` of the project at `root` and of the directories around it name, also those
-    /// that do not confirm it: submodules, `git init --separate-git-dir`, moved worktrees, symlinks.
-    ///
-    /// For denials only. A claim can extend one to the worktrees of another repository, but never lift one.
-    pub fn claimed_around(root: &Path) -> impl Iterator<Item = Self> {
-        root.ancestors().filter_map(move |top| {
-            let git = top.join(".git");
-            let private = if git.is_dir() {
-                git
-            } else {
-                private_directory(&git)?
-            };
-            let common = line(&private.join("commondir"))
-                .map_or(private.clone(), |common| private.join(common));
-            Some(Self {
-                common: common.canonicalize().ok()?,
-                below: root.strip_prefix(top).ok()?.to_owned(),
-            })
-        })
     }
 
     /// Returns the repository with a worktree at `top`, which has the project at `root`.
@@ -95,6 +78,82 @@ impl Repository {
     }
 }
 
+/// The repositories that `.git` of a project and of the directories around it name, also those that do not confirm it:
+/// submodules, `git init --separate-git-dir`, moved worktrees, symlinks.
+///
+/// The directory of a repository is in a place of its own, with other repositories around it. Those are here, too.
+///
+/// For denials only. A claim can extend one to the worktrees of another repository, but never lift one.
+#[derive(Debug, Default)]
+pub struct ClaimedRepositories {
+    pub repositories: Vec<Repository>,
+    /// The root of the project and the directories of the repositories, without symlinks.
+    pub places: Vec<PathBuf>,
+}
+
+impl ClaimedRepositories {
+    /// Returns those of the project at `root`.
+    ///
+    /// Fails if a `.git` leads nowhere, or if there are more than [`MAX_REPOSITORIES`]. Each costs several system calls
+    /// for every directory above it, and this is done before the user has approved anything.
+    pub fn around(root: &Path) -> Result<Self, files::Error> {
+        let mut found = Self {
+            repositories: Vec::new(),
+            places: vec![root.to_owned()],
+        };
+        let mut tops = BTreeSet::new();
+        let mut at = 0;
+        while let Some(place) = found.places.get(at).cloned() {
+            for top in place.ancestors() {
+                let Some(common) = claimed_by(top)? else {
+                    continue;
+                };
+                tops.insert(top.to_owned());
+                if tops.len() > MAX_REPOSITORIES {
+                    let cause =
+                        format!("it is inside of more than {MAX_REPOSITORIES} Git repositories");
+                    return Err(files::at("look up the denials of", root)(io::Error::other(
+                        cause,
+                    )));
+                }
+                let below = place.strip_prefix(top).unwrap_or(&place).to_owned();
+                if !found.places.contains(&common) {
+                    found.places.push(common.clone());
+                }
+                found.repositories.push(Repository { common, below });
+            }
+            at += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// Returns the common directory that `.git` in a directory names; nothing if there is no `.git`.
+fn claimed_by(top: &Path) -> Result<Option<PathBuf>, files::Error> {
+    let git = top.join(".git");
+    let unclear = |message: &str| files::at("resolve", &git)(io::Error::other(message));
+    match git.symlink_metadata() {
+        Ok(_) => {}
+        Err(error) if files::is_absent(&error) => return Ok(None),
+        Err(error) => return Err(files::at("resolve", &git)(error)),
+    }
+    let private = if git.is_dir() {
+        git.clone()
+    } else {
+        private_directory(&git).ok_or_else(|| unclear("it names no directory"))?
+    };
+    let shared = private.join("commondir");
+    let common = match shared.symlink_metadata() {
+        Err(error) if files::is_absent(&error) => private,
+        _ => {
+            let named = line(&shared);
+            private.join(named.ok_or_else(|| unclear("its `commondir` cannot be read"))?)
+        }
+    };
+    let common = common.canonicalize();
+    common.map(Some).map_err(files::at("resolve", &git))
+}
+
 /// Returns the common directory that the `.git` file of a worktree names, if that confirms the worktree.
 ///
 /// The private directory of a worktree must be in `worktrees` of the common directory, and must name the worktree. Other
@@ -114,14 +173,16 @@ fn shared_by(file: &Path) -> Option<PathBuf> {
 fn private_directory(file: &Path) -> Option<PathBuf> {
     let named = line(file)?;
     let private = named.as_os_str().as_bytes().strip_prefix(b"gitdir: ")?;
-    Some(file.parent()?.join(OsStr::from_bytes(private)))
+    let place = file.parent()?.join(OsStr::from_bytes(private));
+    (!private.is_empty()).then_some(place)
 }
 
-/// Returns the path in a file of one line.
+/// Returns the path in a file of one line. Git ignores all line ends that follow it.
 fn line(path: &Path) -> Option<PathBuf> {
     let bytes = peek(path.parent()?, path.file_name()?)?;
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
+    let is_text = |byte: &u8| !matches!(byte, b'\n' | b'\r');
+    let line = &bytes[..=bytes.iter().rposition(is_text)?];
+    Some(PathBuf::from(OsStr::from_bytes(line)))
 }
 
 /// The settings of Git that change no address, by section. `*` means every key.

@@ -157,6 +157,110 @@ fn a_denial_covers_a_worktree_that_was_moved_by_hand() {
     run_in(&sandbox, &moved).code(3);
 }
 
+/// Returns a sandbox with the repository `project/inner`, and a worktree of it in `tree`.
+fn repository_inside(settings: &str) -> Sandbox {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    let home = sandbox.home().display().to_string();
+    let sandbox = sandbox.config(&settings.replace('~', &home));
+    sandbox.write("inner/devshell.toml", MANIFEST);
+    git(&sandbox, &["init", "-q", "inner"]);
+    git(&sandbox, &["-C", "inner", "add", "-A"]);
+    let user = ["-c", "user.name=a", "-c", "user.email=b", "-C", "inner"];
+    git(
+        &sandbox,
+        &[&user[..], &["commit", "-q", "-m", "x"]].concat(),
+    );
+    git(
+        &sandbox,
+        &["-C", "inner", "worktree", "add", "-q", "../../tree"],
+    );
+    sandbox
+}
+
+#[test]
+fn a_denial_covers_worktrees_elsewhere_of_a_repository_inside() {
+    for_each_shell(|shell| {
+        let sandbox = repository_inside("[trust]\nallow = [\"~\"]\n");
+        let tree = sandbox.home().join("tree");
+        run_in(&sandbox, &tree).success();
+        let mut pty = sandbox.shell(shell);
+        pty.cd(&tree);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        // A repository in the worktree of that repository, with its own worktree elsewhere.
+        git(&sandbox, &["init", "-q", "../tree/deep"]);
+        fs::write(tree.join("deep/devshell.toml"), MANIFEST).unwrap();
+        let deep = ["-C", "../tree/deep"];
+        git(&sandbox, &[&deep[..], &["add", "-A"]].concat());
+        let user = ["-c", "user.name=a", "-c", "user.email=b"];
+        let words = [&user[..], &deep[..], &["commit", "-q", "-m", "x"]];
+        git(&sandbox, &words.concat());
+        let words = [&deep[..], &["worktree", "add", "-q", "../../other"]];
+        git(&sandbox, &words.concat());
+        run_in(&sandbox, &sandbox.home().join("other")).success();
+        sandbox.devsh(&["deny"]).success();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE"), None);
+        for place in ["project", "project/inner", "tree", "tree/deep", "other"] {
+            run_in(&sandbox, &sandbox.home().join(place)).code(3);
+        }
+        sandbox.devsh(&["allow"]).success();
+        run_in(&sandbox, &tree).success();
+    });
+}
+
+#[test]
+fn a_rule_denies_worktrees_elsewhere() {
+    let sandbox = repository_inside("[trust]\nallow = [\"~\"]\ndeny = [\"~/project\"]\n");
+    run_in(&sandbox, &sandbox.home().join("tree")).code(3);
+}
+
+#[test]
+fn line_ends_after_the_paths_of_a_worktree_do_not_lift_a_denial() {
+    for end in ["", "\n\n", "\r\n", "\r\r\n\n"] {
+        let sandbox = denied_repository();
+        let tree = sandbox.home().join("tree");
+        let private = sandbox.project().join(".git/worktrees/tree");
+        let file = format!("gitdir: {}{end}", private.display());
+        fs::write(tree.join(".git"), file).unwrap();
+        fs::write(private.join("commondir"), format!("../..{end}")).unwrap();
+        let mut seen = sandbox.command("git");
+        seen.args(["rev-parse", "--git-common-dir"]);
+        let seen = sandbox.outcome(seen.current_dir(&tree)).success();
+        assert_eq!(seen.stdout.trim_end(), "~/project/.git", "{end:?}");
+        run_in(&sandbox, &tree).code(3);
+        run_in(&sandbox, &tree.join("below")).code(3);
+    }
+}
+
+#[test]
+fn a_repository_that_cannot_be_found_counts_as_denied() {
+    let sandbox = denied_repository();
+    let tree = sandbox.home().join("tree");
+    let private = sandbox.project().join(".git/worktrees/tree");
+    let break_it = |broken: &str| match broken {
+        "no path" => fs::write(tree.join(".git"), "gitdir: \n"),
+        "other text" => fs::write(tree.join(".git"), "main\n"),
+        "absent" => fs::write(tree.join(".git"), "gitdir: ../absent\n"),
+        "empty" => fs::write(private.join("commondir"), ""),
+        _ => fs::write(private.join("commondir"), "../absent\n"),
+    };
+    let file = fs::read(tree.join(".git")).unwrap();
+    for broken in ["no path", "other text", "absent", "empty", "common"] {
+        fs::write(tree.join(".git"), &file).unwrap();
+        break_it(broken).unwrap();
+        run_in(&sandbox, &tree)
+            .code(125)
+            .error(&["cannot resolve `", "tree/.git`"]);
+    }
+    // Garbage collection removes nothing of such a project, and goes on.
+    sandbox.devsh(&["gc"]).success();
+    // Without any denial there is nothing to find out.
+    let mut command = sandbox.command("devsh");
+    command.args(["allow"]).current_dir(sandbox.project());
+    sandbox.outcome(&mut command).success();
+    run_in(&sandbox, &tree).success();
+}
+
 #[test]
 fn a_project_that_claims_another_repository_is_denied_alone() {
     let sandbox = denied_repository();

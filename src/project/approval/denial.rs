@@ -15,15 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{DENIED, Decisions, LIMIT, key_of, project_key, remove};
 use crate::{
-    project::repository::Repository,
+    project::repository::{ClaimedRepositories, Repository},
     util::{binary, files},
 };
 
 /// The prefix of the names of records that are not under the path of the project.
 pub(super) const OTHER: &str = "of-";
-
-/// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
-const MAX_REPOSITORIES: usize = 16;
 
 /// A denial that the user made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +47,10 @@ impl Decisions {
         // Builds remove old temporary files in other directories, but a denial starts none.
         files::sweep_temporaries(&directory);
         // The repository of another project that this one only claims is not denied with it.
-        let claimed = Repository::claimed_around(root).filter(|one| !one.common.ends_with(".git"));
+        // One that cannot be found has no name to record, and counts as denied itself.
+        let claimed = ClaimedRepositories::around(root).unwrap_or_default();
+        let claimed = claimed.repositories.into_iter();
+        let claimed = claimed.filter(|one| !one.common.ends_with(".git"));
         let repositories = Repository::all_around(root).chain(claimed);
         let repositories = repositories.map(|one| repository_record(&one.common, &one.below));
         // A repository that confirms the project is in both lists.
@@ -73,30 +73,47 @@ impl Decisions {
         !matches!(self.denial(root), Ok(None))
     }
 
-    /// Returns the denial that covers the project at `root`: its own, that of a directory around it, or that of another
-    /// worktree of its repository.
+    /// Returns the denial that covers the project at `root`: its own, that of a directory around it or around its
+    /// repository, or that of another worktree of its repository.
     pub fn denial(&self, root: &Path) -> Result<Option<Denial>, files::Error> {
         let records = self.denial_records()?;
         if records.is_empty() {
             return Ok(None);
         }
-        for directory in root.ancestors() {
-            let names = [Some(project_key(directory)), directory_record(directory)];
-            for name in names.into_iter().flatten() {
+        if let Some(denial) = self.denial_around(root, &records)? {
+            return Ok(Some(denial));
+        }
+        let claimed = ClaimedRepositories::around(root)?;
+        for place in &claimed.places[1..] {
+            if let Some(denial) = self.denial_around(place, &records)? {
+                return Ok(Some(denial));
+            }
+        }
+        for repository in &claimed.repositories {
+            for below in repository.below.ancestors() {
+                let name = repository_record(&repository.common, below);
                 if records.contains(&name)
-                    && let Some(denial) = self.read_denial(&name, directory)?
-                    && (directory == root || denial.includes_below)
+                    && let Some(denial) = self.read_denial(&name, &repository.common)?
                 {
                     return Ok(Some(denial));
                 }
             }
         }
-        check_repositories_around(root)?;
-        for repository in Repository::claimed_around(root) {
-            for below in repository.below.ancestors() {
-                let name = repository_record(&repository.common, below);
+        Ok(None)
+    }
+
+    /// Returns the denial of a directory or of one around it.
+    fn denial_around(
+        &self,
+        place: &Path,
+        records: &BTreeSet<String>,
+    ) -> Result<Option<Denial>, files::Error> {
+        for directory in place.ancestors() {
+            let names = [Some(project_key(directory)), directory_record(directory)];
+            for name in names.into_iter().flatten() {
                 if records.contains(&name)
-                    && let Some(denial) = self.read_denial(&name, &repository.common)?
+                    && let Some(denial) = self.read_denial(&name, directory)?
+                    && (directory == place || denial.includes_below)
                 {
                     return Ok(Some(denial));
                 }
@@ -159,19 +176,6 @@ impl Decisions {
     }
 }
 
-/// Fails if there are more repositories around a project than are looked up. Each costs several system calls for every
-/// directory above it, and this is done before the user has approved anything.
-fn check_repositories_around(root: &Path) -> Result<(), files::Error> {
-    let has_repository = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
-    if root.ancestors().filter(has_repository).count() <= MAX_REPOSITORIES {
-        return Ok(());
-    }
-    let cause = format!("it is inside of more than {MAX_REPOSITORIES} Git repositories");
-    Err(files::at("look up the denials of", root)(io::Error::other(
-        cause,
-    )))
-}
-
 fn exists(path: &Path) -> Result<bool, files::Error> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
@@ -201,6 +205,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::project::repository::MAX_REPOSITORIES;
 
     #[test]
     fn a_denial_covers_subdirectories_and_other_names() {
@@ -236,8 +241,7 @@ mod tests {
         let mut root = place.clone();
         for _ in 0..MAX_REPOSITORIES {
             root = root.join("a");
-            fs::create_dir(&root).unwrap();
-            fs::write(root.join(".git"), "gitdir: ../b\n").unwrap();
+            fs::create_dir_all(root.join(".git")).unwrap();
         }
         let inner = root.join("a");
         fs::create_dir_all(inner.join(".git")).unwrap();
