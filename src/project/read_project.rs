@@ -22,7 +22,9 @@ use super::{
     newest_python,
     package_builds::BuildPermission,
     personal, python_files,
-    reader::{Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, UNAPPROVED_SIZE},
+    reader::{
+        Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, UNAPPROVED_SIZE, UNKNOWN_AT_PROMPT_SIZE,
+    },
     repository::{ClaimedRepositories, Repository},
     watch::Watched,
 };
@@ -189,10 +191,12 @@ impl FoundProject {
         let is_trusted =
             !self.denied && (mode == ReadMode::Trusted || self.ruling == Some(Ruling::Allowed));
         let is_gated = matches!(mode, ReadMode::Approved | ReadMode::Prompt) && !is_trusted;
-        // Presets read lockfiles, so an approved project needs more before its manifest is known.
-        if is_gated && mode == ReadMode::Prompt && !self.is_known() {
-            self.inputs.limit_size(UNAPPROVED_SIZE);
-        }
+        // Presets read lockfiles, so a project that may be approved needs more before its manifest is known.
+        self.inputs.limit_size(match mode {
+            _ if is_trusted => PROJECT_SIZE,
+            ReadMode::Prompt if !self.is_known() => UNKNOWN_AT_PROMPT_SIZE,
+            _ => UNAPPROVED_SIZE,
+        });
         self.inputs.open_outside(if is_trusted {
             OutsideRule::All
         } else {

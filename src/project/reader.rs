@@ -13,7 +13,10 @@ use std::{
 };
 
 use crate::{
-    config::ownership::{Access, Exposure},
+    config::{
+        ownership::{Access, Exposure},
+        units,
+    },
     manifest::{self, presets::PresetNote},
     util::{
         files::{self, Stamp},
@@ -28,8 +31,11 @@ use super::{
 
 /// The most bytes that the files of one project may have together. Everything that is made from them takes linear time.
 pub const PROJECT_SIZE: u64 = 64 << 20;
-/// The most bytes that are read of a project before it is known that the user approved its manifest.
-pub const UNAPPROVED_SIZE: u64 = 1 << 19;
+/// The most bytes that a command reads of a project whose manifest the user has not approved, also to show it for an
+/// approval. The lockfiles of the largest public Python projects have about 5 MiB.
+pub const UNAPPROVED_SIZE: u64 = 16 << 20;
+/// The most bytes that a prompt reads of a project that the user never approved.
+pub const UNKNOWN_AT_PROMPT_SIZE: u64 = 1 << 19;
 /// The longest file that is read to find out where a project begins, or what it belongs to, in bytes.
 const PEEK_SIZE: u64 = 1 << 20;
 
@@ -385,11 +391,10 @@ pub(super) fn read_checked(
         } else {
             ""
         };
-        let limit = match size.whole >> 20 {
-            0 => format!("{} KiB", size.whole >> 10),
-            mebibytes => format!("{mebibytes} MiB"),
-        };
-        let message = format!("the files of a project may have at most {limit} together{when}");
+        let (length, limit) = (units::bytes(metadata.len()), units::bytes(size.whole));
+        let message = format!(
+            "it has {length}, and the files of a project may have at most {limit} together{when}"
+        );
         return Err(files::at("read", path)(io::Error::other(message)).into());
     }
     let bytes = files::read_open(file, &metadata, path, size.left)?;
@@ -474,7 +479,7 @@ mod tests {
             panic!("read more than the limit");
         };
         let cause = error.source.to_string();
-        assert!(cause.ends_with("at most 64 MiB together"), "{cause}");
+        assert!(cause.ends_with("at most 64.0 MiB together"), "{cause}");
         assert!(inputs.data("a").is_ok(), "a file that was read counts once");
     }
 

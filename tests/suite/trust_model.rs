@@ -444,7 +444,8 @@ fn a_prompt_reads_only_the_manifests_before_an_approval() {
     sandbox.write("devshell.toml", format!("#{}\n", "x".repeat(2 << 20)));
     let (output, _) = opened(&PROMPT);
     let shown = String::from_utf8(output.stderr).unwrap();
-    let limit = "at most 512 KiB together before you allow it";
+    let limit = "it has 2.0 MiB, and the files of a project may have at most 512 KiB together before you \
+        allow it";
     assert!(shown.contains(limit), "{shown}");
     sandbox.devsh(&["status"]).success();
     sandbox.write("devshell.toml", "[python]\nlock = \"uv.lock\"\n");
@@ -460,6 +461,49 @@ fn a_prompt_reads_only_the_manifests_before_an_approval() {
         !calls.iter().any(|call| call.contains("uv.lock")),
         "{calls:?}"
     );
+}
+
+#[test]
+fn no_command_reads_more_of_a_project_before_an_approval() {
+    let many = |names: &[&str], size: usize| {
+        let sandbox = Sandbox::new();
+        for name in names {
+            sandbox.write(name, format!("#{}\n", "x".repeat(size)));
+        }
+        sandbox
+    };
+    let part = "[env]\nA = \"1\"\n";
+    let layers: Vec<String> = (0..9).map(|number| format!("./{number}.toml")).collect();
+    let names: Vec<&str> = layers.iter().map(|name| &name[2..]).collect();
+    let extending = many(&names, 2 << 20).manifest(&format!("extends = {layers:?}\n{part}"));
+    let large = many(&["pyproject.toml"], 40 << 20);
+    let commands: [&[&str]; 6] = [
+        &["status"],
+        &["explain"],
+        &["run", "--", "true"],
+        &["lock", "--check"],
+        &["allow", "--show"],
+        &["allow", "--yes"],
+    ];
+    for (sandbox, file, size, commands) in [
+        (large, "pyproject.toml", "40.0 MiB", &commands[..]),
+        (extending, "7.toml", "2.0 MiB", &commands[..1]),
+    ] {
+        let cause = format!(
+            "it has {size}, and the files of a project may have at most 16.0 MiB together before you allow it"
+        );
+        let file = format!("cannot read `~/project/{file}`: ");
+        for words in commands {
+            let shown = sandbox.devsh(words);
+            assert_ne!(shown.status.code(), Some(0), "{words:?} {shown}");
+            shown.error(&[&file, &cause]);
+        }
+    }
+    // A user who trusts the directory has no need to review it.
+    let sandbox = many(&["devshell.toml"], 20 << 20);
+    sandbox.devsh(&["status"]).error(&["at most 16.0 MiB"]);
+    let rule = format!("[trust]\nallow = [\"{}\"]\n", sandbox.home().display());
+    sandbox.config(&rule).devsh(&["status"]).success();
 }
 
 #[test]
