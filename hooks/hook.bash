@@ -9,9 +9,21 @@
 # shellcheck disable=SC2139 # The alias needs the value that it has now.
 # shellcheck disable=SC2178,SC2128 # PROMPT_COMMAND may be a list or a script.
 
+# Makes the names $@ refer to no other variable: an assignment to a nameref would change the variable that it names.
+# Bash before 4.3 has no namerefs.
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)); then
+  __devsh_detach() { \builtin unset -n "$@" || :; }
+else
+  __devsh_detach() { :; }
+fi
+
 # Before the hook is loaded, variables with its names come from another process, which must not decide what runs here.
 if ! \builtin declare -F __devsh_hook >/dev/null; then
-  for __devsh_name in "${!__devsh_@}"; do \unset -v "$__devsh_name"; done
+  __devsh_detach __devsh_name
+  for __devsh_name in "${!__devsh_@}"; do
+    __devsh_detach "$__devsh_name"
+    \unset -v "$__devsh_name"
+  done
 fi
 
 __devsh_fresh() { \return 1; }
@@ -51,6 +63,8 @@ __devsh_update() {
   if [[ -n ${__devsh_watched+x} ]] && __devsh_compare && __devsh_fresh; then
     \return 0
   fi
+  # Scripts of an earlier dev shell may have left namerefs.
+  __devsh_detach "${!__devsh_@}" "${!DEVSH_@}"
   __devsh_pwd=$PWD
   __devsh_mark
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
@@ -194,6 +208,12 @@ __devsh_restore_aliases() {
 __devsh_hold() {
   \local __devsh_name __devsh_all __devsh_text
   for __devsh_name; do
+    if ((BASH_VERSINFO[0] >= 5)) && \builtin test -R "$__devsh_name"; then
+      __devsh_held_names+=("$__devsh_name")
+      __devsh_held_texts+=("$(\builtin declare -p "$__devsh_name")")
+      __devsh_detach "$__devsh_name"
+      \continue
+    fi
     __devsh_all="${__devsh_name}[@]"
     # `@A` also shows empty arrays and variables without a value. Bash 4.4 has it, but not for arrays.
     if ((BASH_VERSINFO[0] >= 5)); then
@@ -214,12 +234,13 @@ __devsh_hold() {
 # Exports the list $1. A list of the user that is not exported gets the entries $3 and $4 at its ends and is only
 # unexported later, otherwise the value is $2.
 __devsh_extend() {
-  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${!1-} && -z ${!1@a} ]]; then
+  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${!1-} && -z ${!1@a} ]] && ! \builtin test -R "$1"; then
     __devsh_held_names+=("$1")
     __devsh_held_texts+=(unexport)
     \builtin export "$1=${3:+$3:}${!1}${4:+:$4}"
   else
     __devsh_hold "$1"
+    __devsh_detach "$1"
     \builtin export "$1=$2"
   fi
 }
@@ -234,6 +255,11 @@ __devsh_release() {
       __devsh_held_names[__devsh_at]=
       if [[ $__devsh_text == unexport ]]; then
         \builtin export -n "${__devsh_name?}"
+        \break
+      fi
+      if [[ $__devsh_text == "declare -n"* ]]; then
+        \builtin unset -v "$__devsh_name"
+        \builtin eval "\\builtin declare -g ${__devsh_text#declare }"
         \break
       fi
       __devsh_flags=

@@ -155,6 +155,11 @@ fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
     }
     code.extend_from_slice(b" ]] || __devsh_hold");
     words(names, code);
+    if shell == HostShell::Bash {
+        // A nameref to a variable that is not set looks unset itself.
+        code.extend_from_slice(b"\n__devsh_detach");
+        words(names, code);
+    }
 }
 
 /// In zsh the user's options are in effect only after this code, so the scripts run later, from `__devsh_then`.

@@ -115,6 +115,42 @@ fn a_child_shell_without_the_hook_can_inherit_the_prompt_commands() {
 }
 
 #[test]
+fn a_nameref_of_bash_leads_to_no_other_variable() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = with(
+        "[env]\nTOOL = \"ours\"\nLATER = \"ours\"\nEMPTY = \"ours\"\nOWN_PATH = { prepend = [\"/ours\"] }\n",
+    );
+    let rc = "KEPT=mine; declare -n __devsh_loaded=KEPT DEVSH_DIFF=KEPT TOOL=KEPT OWN_PATH=KEPT LATER=NOWHERE EMPTY";
+    let hook = HostShell::Bash.hook_line();
+    let mut pty = Pty::start(&sandbox, HostShell::Bash, &format!("{rc}\n{hook}"));
+    let asked = "declare -p KEPT; echo ${NOWHERE-unset}";
+    let before = "declare -- KEPT=\"mine\"\nunset\n";
+    for _ in 0..2 {
+        pty.enter();
+        for (name, value) in [
+            ("TOOL", "ours"),
+            ("LATER", "ours"),
+            ("EMPTY", "ours"),
+            ("OWN_PATH", "/ours"),
+        ] {
+            assert_eq!(pty.var(name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(pty.run(asked), before);
+        let shown = pty.leave();
+        assert!(!shown.contains("bash:"), "{shown}");
+        assert_eq!(pty.run(asked), before);
+        assert_eq!(
+            pty.run("declare -p TOOL OWN_PATH"),
+            "declare -n TOOL=\"KEPT\"\ndeclare -n OWN_PATH=\"KEPT\"\n"
+        );
+        // Such as the scripts of a dev shell leave.
+        pty.type_line("declare -n __devsh_gone=KEPT __devsh_path=KEPT DEVSH_SHELL=KEPT");
+    }
+}
+
+#[test]
 fn special_variables_of_zsh_come_back_with_their_meaning() {
     if require("zsh").is_none() {
         return;
