@@ -69,7 +69,10 @@ mod tests {
             .parse()
             .unwrap();
         assert!(other.check(&b"test"[..], signature).is_err());
-        for damaged in ["", "x", &signature.replace("1633700835", "1633700836")] {
+        // The last line is a signature of the one before it and of the trusted comment.
+        let other_comment = signature.replace("1633700835", "1633700836");
+        let other_signature = signature.replace("wLMD", "wLME");
+        for damaged in ["", "x", &other_comment, &other_signature] {
             assert!(key.check(&b"test"[..], damaged).is_err());
         }
         assert!("RWQf".parse::<MinisignKey>().is_err());
