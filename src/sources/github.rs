@@ -126,6 +126,9 @@ fn candidate(
 
 /// Adds the asset for a system, if its address is safe.
 fn add_asset(candidate: &mut Candidate, system: System, asset: &Asset) {
+    // The assets of an old release can be replaced.
+    let times = candidate.released.zip(asset.updated);
+    candidate.released = times.map(|(released, updated)| released.max(updated));
     match asset.digest {
         Some(digest) => {
             let artifacts = artifact(asset, digest).map(|artifact| (system, vec![artifact]));

@@ -76,6 +76,28 @@ fn greet(sandbox: &Sandbox) -> String {
 }
 
 #[test]
+fn a_replaced_asset_makes_an_old_release_young() {
+    for digests in [true, false] {
+        let server = Server::start();
+        let releases = [
+            GithubRelease {
+                replaced: Some("2999-08-01T10:00:00Z"),
+                digests,
+                ..release("v2.1.0", "2.1.0")
+            },
+            release("v2.0.9", "2.0.9"),
+        ];
+        serve_releases(&server, REPOSITORY, &releases);
+        let sandbox = sandbox(&server, "\"github:team/greet\" = \"2\"")
+            .config("tools-from = \"managed\"\nminimum-release-age = \"1 hour\"\n");
+        let outcome = sandbox.devsh(&["lock", "--trust"]).success();
+        let held = "2.1.0 is held back: out for 0 hours";
+        assert!(outcome.stderr.contains(held), "{outcome}");
+        assert!(lockfile(&sandbox).contains("version = \"2.0.9\""));
+    }
+}
+
+#[test]
 fn a_release_is_locked_for_every_system_and_runs() {
     let server = Server::start();
     serve_releases(

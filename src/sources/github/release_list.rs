@@ -27,7 +27,7 @@ const FRESH: Duration = Duration::from_mins(10);
 /// The form of the API's answers.
 const ACCEPT: &str = "application/vnd.github+json";
 /// Counts changes of the cached form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// One release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,8 @@ pub(super) struct Asset {
     /// In bytes.
     pub(super) size: Option<u64>,
     pub(super) digest: Option<Digest>,
+    /// When it was uploaded, or replaced later, in seconds since 1970.
+    pub(super) updated: Option<u64>,
 }
 
 /// A part of the list.
@@ -75,6 +77,7 @@ struct ApiAsset {
     browser_download_url: Url,
     size: Option<u64>,
     digest: Option<String>,
+    updated_at: Option<String>,
 }
 
 impl From<ApiRelease> for Release {
@@ -84,6 +87,7 @@ impl From<ApiRelease> for Release {
                 .digest
                 .and_then(|digest| digest.strip_prefix("sha256:")?.parse::<Sha256>().ok())
                 .map(Digest::from),
+            updated: asset.updated_at.as_deref().and_then(time_seconds),
             name: asset.name,
             url: asset.browser_download_url,
             size: asset.size,
@@ -300,6 +304,7 @@ mod tests {
             "created_at": "2024-11-14T16:00:00Z", "published_at": "2024-11-14T16:05:12Z",
             "assets": [
                 { "id": 2, "name": "gh_2.62.0_linux_amd64.tar.gz", "state": "uploaded", "size": 12,
+                  "created_at": "2024-11-14T16:05:08Z", "updated_at": "2024-11-14T16:05:10Z",
                   "digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                   "browser_download_url": "https://github.com/cli/cli/releases/download/v2.62.0/gh_2.62.0_linux_amd64.tar.gz" },
                 { "name": "old.zip", "size": 3, "digest": null,
@@ -310,6 +315,7 @@ mod tests {
         assert_eq!(release.tag, "v2.62.0");
         assert_eq!(release.published, Some(1_731_600_312));
         assert_eq!(release.assets[0].digest, Some(Sha256::of(b"").into()));
+        assert_eq!(release.assets[0].updated, Some(1_731_600_310));
         assert_eq!(release.assets[1].digest, None);
     }
 }

@@ -17,7 +17,12 @@ pub(crate) struct GithubRelease<'a> {
     pub(crate) assets: Vec<(String, Vec<u8>)>,
     /// True if the list has the digests.
     pub(crate) digests: bool,
+    /// When its assets were replaced, if they were.
+    pub(crate) replaced: Option<&'a str>,
 }
+
+/// When every release was published.
+const PUBLISHED: &str = "2026-08-01T10:00:00Z";
 
 impl<'a> GithubRelease<'a> {
     /// Returns a release whose list has digests.
@@ -30,6 +35,7 @@ impl<'a> GithubRelease<'a> {
                 .map(|(name, content)| ((*name).to_owned(), content.to_vec()))
                 .collect(),
             digests: true,
+            replaced: None,
         }
     }
 }
@@ -49,6 +55,7 @@ pub(crate) fn serve_releases(server: &Server, repository: &str, releases: &[Gith
                     .then(|| format!("sha256:{}", sha256(content)));
                 json!({
                     "name": name, "state": "uploaded", "size": content.len(), "digest": digest,
+                    "updated_at": release.replaced.unwrap_or(PUBLISHED),
                     "url": format!("{}/api/repos/{repository}/releases/assets/{name}", server.address()),
                     "browser_download_url": format!("{}{path}", server.address()),
                 })
@@ -56,7 +63,7 @@ pub(crate) fn serve_releases(server: &Server, repository: &str, releases: &[Gith
             .collect();
         let document = json!({
             "tag_name": release.tag, "draft": false, "prerelease": release.prerelease,
-            "published_at": "2026-08-01T10:00:00Z", "assets": assets,
+            "published_at": PUBLISHED, "assets": assets,
         });
         let path = format!("/api/repos/{repository}/releases/tags/{}", release.tag);
         server.serve(&path, document.to_string());
