@@ -134,16 +134,31 @@ impl DevShell {
         Ok(all)
     }
 
-    /// Returns the conda channels, the one that wins first.
+    /// Returns the conda channels, the one that wins first. Those that only requirements name come last, as in conda.
     pub fn conda_channels(&self) -> Result<Vec<CondaChannel>, Invalid> {
-        if self.conda.channels.is_empty() {
+        let mut channels = self.listed_channels()?;
+        channels.extend(self.named_channels().into_keys());
+        Ok(channels)
+    }
+
+    /// Returns the channels that only requirements name, with the places that have them.
+    pub fn named_channels(&self) -> BTreeMap<CondaChannel, Origin> {
+        // Locking reports what cannot be read.
+        let listed = self.listed_channels().unwrap_or_default();
+        let requirements = self.conda_requirements().unwrap_or_default();
+        let named = requirements.into_iter().filter_map(|one| {
+            let channel = one.requirement.channel()?.clone();
+            (!listed.contains(&channel)).then_some((channel, one.origin))
+        });
+        named.collect()
+    }
+
+    fn listed_channels(&self) -> Result<Vec<CondaChannel>, Invalid> {
+        let listed = &self.conda.channels;
+        if listed.is_empty() {
             return Ok(vec![CONDA_FORGE.parse()?]);
         }
-        self.conda
-            .channels
-            .iter()
-            .map(|one| one.value.parse())
-            .collect()
+        listed.iter().map(|one| one.value.parse()).collect()
     }
 
     /// Returns the oldest systems that conda packages must run on.

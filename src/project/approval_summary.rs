@@ -258,6 +258,10 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactC
         let fact = Fact::meaning(redact_text(&text), text.as_bytes(), &channel.origin.file);
         facts.add("conda channel", &[&channel.value], fact)?;
     }
+    for (channel, origin) in content.named_channels() {
+        let fact = Fact::new("is used last, a package names it", &origin.file);
+        facts.add("conda channel", &[&channel.to_string()], fact)?;
+    }
     for package in &content.python.packages {
         let fact = Fact::new("of the index", &package.origin.file);
         facts.add("python package", &[&package.value], fact)?;

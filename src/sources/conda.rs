@@ -7,6 +7,7 @@
 mod conflict;
 mod document_cache;
 mod error;
+mod memory_budget;
 mod record_index;
 mod records;
 mod solver;

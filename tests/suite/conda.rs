@@ -204,6 +204,32 @@ fn a_package_of_a_channel_that_loses_asks() {
     other.devsh(&["run", "--", "db"]).success();
 }
 
+#[test]
+fn a_channel_that_only_a_requirement_names_is_asked_for_and_used() {
+    let (sandbox, server) = served(Layout::Json);
+    let greeter = Package {
+        name: "greeter",
+        version: "1.0",
+        depends: &[],
+        files: &[("bin/greet", "#!/bin/sh\necho hello\n")],
+    };
+    let second = Server::start();
+    serve_channel(&second, &[greeter], Layout::Json);
+    for path in second.paths("/team/") {
+        server.serve(&path.replace("/team/", "/other/"), second.content(&path));
+    }
+    let packages = "packages = [\"other::greeter\"]\n";
+    sandbox.write("devshell.toml", format!("{MANIFEST}{packages}"));
+    let shown = sandbox.devsh(&["allow", "--show"]).success();
+    let channel = "conda channel other";
+    assert!(shown.stderr.contains(channel), "{shown}");
+    sandbox.allow();
+    let run = ["run", "--", "sh", "-c", "greet; db >&2"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "hello\n");
+    sandbox.devsh(&["lock", "--check"]).success();
+    sandbox.devsh(&["outdated"]).success();
+}
+
 /// Adds a package to a lockfile, as one that `database` needs.
 fn forge_dependency(lock: &str, package: &FilePackage) -> String {
     let FilePackage { name, version, .. } = package;

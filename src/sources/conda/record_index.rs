@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
-    io::{self, Cursor, Read as _},
+    io::Cursor,
     ops::Range,
 };
 
@@ -22,6 +22,7 @@ use url::Url;
 use super::{
     document_cache::{self, Addressed},
     error::Error,
+    memory_budget::MemoryBudget,
 };
 use crate::{
     fetch::{self},
@@ -36,6 +37,9 @@ const LIMIT: u64 = 512 << 20;
 const SHARD_LIMIT: u64 = 64 << 20;
 /// Most files of one `repodata.json`. An entry takes more memory than the few bytes that a server sends for it.
 const MOST_FILES: usize = 2_000_000;
+
+/// The memory that an entry takes besides its text: itself and the two names that it owns.
+const ENTRY_SIZE: usize = size_of::<UnparsedRecord>() + 64;
 
 /// The index of one directory.
 pub(super) enum RecordIndex {
@@ -98,6 +102,7 @@ impl RecordIndex {
     pub(super) fn load(
         channel: &CondaChannel,
         subdir: &'static str,
+        budget: &MemoryBudget,
         sources: Sources<'_>,
     ) -> Result<Option<Self>, Error> {
         let address = channel.url().join(&format!("{subdir}/"));
@@ -111,16 +116,19 @@ impl RecordIndex {
             Ok(body.map(|body| (url, body)))
         };
         if let Some((url, body)) = document("repodata_shards.msgpack.zst")? {
-            return Self::sharded(channel, subdir, &address, &url, &body).map(Some);
+            let bytes = decompressed(&url, &body, SHARD_LIMIT, budget)?;
+            return Self::sharded(channel, subdir, &address, &url, &bytes).map(Some);
         }
         if let Some((url, body)) = document("repodata.json.zst")? {
-            let body = decompressed(&url, &body, LIMIT)?;
-            return Self::whole(channel, subdir, &address, &url, body).map(Some);
+            let body = decompressed(&url, &body, LIMIT, budget)?;
+            return Self::whole(channel, subdir, &address, (&url, body), budget).map(Some);
         }
         let Some((url, body)) = document("repodata.json")? else {
             return Ok(None);
         };
-        Self::whole(channel, subdir, &address, &url, body).map(Some)
+        let taken = budget.take(body.len() as u64);
+        taken.map_err(|error| unreadable(&url, &error))?;
+        Self::whole(channel, subdir, &address, (&url, body), budget).map(Some)
     }
 
     fn sharded(
@@ -128,11 +136,10 @@ impl RecordIndex {
         subdir: &'static str,
         address: &Url,
         url: &Url,
-        body: &[u8],
+        bytes: &[u8],
     ) -> Result<Self, Error> {
-        let bytes = decompressed(url, body, SHARD_LIMIT)?;
         let index: ShardedRepodata =
-            rmp_serde::from_slice(&bytes).map_err(|error| unreadable(url, &error))?;
+            rmp_serde::from_slice(bytes).map_err(|error| unreadable(url, &error))?;
         let shards = directory(address, Some(&index.info.shards_base_url));
         let packages = directory(address, Some(&index.info.base_url));
         let digests = index.shards.into_iter().filter_map(|(name, digest)| {
@@ -153,8 +160,8 @@ impl RecordIndex {
         channel: &CondaChannel,
         subdir: &'static str,
         address: &Url,
-        url: &Url,
-        text: Vec<u8>,
+        (url, text): (&Url, Vec<u8>),
+        budget: &MemoryBudget,
     ) -> Result<Self, Error> {
         let index: WholeIndex<'_> =
             serde_json::from_slice(&text).map_err(|error| unreadable(url, &error))?;
@@ -173,6 +180,8 @@ impl RecordIndex {
                 });
             }
         }
+        let taken = budget.take((records.len() * ENTRY_SIZE) as u64);
+        taken.map_err(|error| unreadable(url, &error))?;
         records.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self::Whole {
             place: ChannelDirectory {
@@ -214,6 +223,7 @@ impl RecordIndex {
     pub(super) fn records(
         &self,
         name: &str,
+        budget: &MemoryBudget,
         sources: Sources<'_>,
     ) -> Result<Vec<RepoDataRecord>, Error> {
         match self {
@@ -253,7 +263,7 @@ impl RecordIndex {
                         place: redact_url(&url).to_string(),
                     });
                 };
-                let bytes = decompressed(&url, &body, SHARD_LIMIT)?;
+                let bytes = decompressed(&url, &body, SHARD_LIMIT, budget)?;
                 let shard: Shard =
                     rmp_serde::from_slice(&bytes).map_err(|error| unreadable(&url, &error))?;
                 let Shard {
@@ -361,16 +371,15 @@ fn directory(index: &Url, named: Option<&str>) -> Result<Url, url::ParseError> {
     Ok(url)
 }
 
-fn decompressed(url: &Url, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
-    let mut data = Vec::new();
+fn decompressed(
+    url: &Url,
+    bytes: &[u8],
+    limit: u64,
+    budget: &MemoryBudget,
+) -> Result<Vec<u8>, Error> {
     let decoder = zstd::Decoder::new(Cursor::new(bytes));
-    let read = decoder.and_then(|decoder| decoder.take(limit + 1).read_to_end(&mut data));
-    read.map_err(|error| unreadable(url, &error))?;
-    if data.len() as u64 > limit {
-        let message = format!("it has more than {} MiB", limit >> 20);
-        return Err(unreadable(url, &io::Error::other(message)));
-    }
-    Ok(data)
+    let read = decoder.and_then(|decoder| budget.read(decoder, limit));
+    read.map_err(|error| unreadable(url, &error))
 }
 
 fn unreadable(url: &Url, error: &dyn std::error::Error) -> Error {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rattler_conda_types::{RepoDataRecord, Version};
 
-use super::{CondaQuery, CondaRelease, error::Error, record_index::RecordIndex};
+use super::{
+    CondaQuery, CondaRelease, error::Error, memory_budget::MemoryBudget, record_index::RecordIndex,
+};
 use crate::{
     package::{CondaChannel, System, conda_package_of},
     sources::{Sources, page_cache::seconds},
@@ -14,6 +16,9 @@ use crate::{
 
 /// Documents that are read at the same time.
 const PARALLEL: usize = 16;
+/// The most bytes that the indexes of all channels may have in memory, for all systems. Those of conda-forge, read from a
+/// mirror without shards, have about 1 GiB.
+const BUDGET: u64 = 2 << 30;
 /// The directory with packages for every system.
 pub(super) const NOARCH: &str = "noarch";
 
@@ -27,18 +32,10 @@ pub(super) struct Records {
 impl Records {
     /// Reads the records for every system.
     pub(super) fn load(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<Self, Error> {
-        let mut channels: Vec<&CondaChannel> = query.channels.iter().collect();
-        for requirement in query.requirements {
-            // A channel that only one requirement names comes last, as in conda.
-            channels.extend(
-                requirement
-                    .channel()
-                    .filter(|one| !query.channels.contains(one)),
-            );
-        }
         let names = query.requirements.iter().map(|one| one.name().to_owned());
-        let indexes = load_indexes(&channels, sources)?;
-        let mut loaded = Self::of_indexes(indexes, names.collect(), Reach::All, sources)?;
+        let budget = MemoryBudget::new(BUDGET);
+        let indexes = load_indexes(query.channels, &budget, sources)?;
+        let mut loaded = Self::of_indexes(indexes, names.collect(), Reach::All, &budget, sources)?;
         loaded.hold_young(sources);
         Ok(loaded)
     }
@@ -49,16 +46,17 @@ impl Records {
         name: &str,
         sources: Sources<'_>,
     ) -> Result<Self, Error> {
-        let channels: Vec<&CondaChannel> = channels.iter().collect();
-        let indexes = load_indexes(&channels, sources)?;
+        let budget = MemoryBudget::new(BUDGET);
+        let indexes = load_indexes(channels, &budget, sources)?;
         let names = BTreeSet::from([name.to_owned()]);
-        Self::of_indexes(indexes, names, Reach::Named, sources)
+        Self::of_indexes(indexes, names, Reach::Named, &budget, sources)
     }
 
     fn of_indexes(
         indexes: Vec<RecordIndex>,
         names: BTreeSet<String>,
         reach: Reach,
+        budget: &MemoryBudget,
         sources: Sources<'_>,
     ) -> Result<Self, Error> {
         let mut records: Vec<Vec<RepoDataRecord>> = indexes.iter().map(|_| Vec::new()).collect();
@@ -71,7 +69,7 @@ impl Records {
                 .filter(|(at, name)| indexes[*at].has(name))
                 .collect();
             let answers = parallel::map(PARALLEL, &jobs, |(at, name)| {
-                indexes[*at].records(name, sources)
+                indexes[*at].records(name, budget, sources)
             });
             let mut next = BTreeSet::new();
             for ((at, _), answer) in jobs.iter().zip(answers) {
@@ -203,7 +201,8 @@ enum Reach {
 
 /// Reads the indexes of all directories, those of the winning channel first.
 fn load_indexes(
-    channels: &[&CondaChannel],
+    channels: &[CondaChannel],
+    budget: &MemoryBudget,
     sources: Sources<'_>,
 ) -> Result<Vec<RecordIndex>, Error> {
     let subdirs: Vec<&'static str> = System::ALL
@@ -213,10 +212,10 @@ fn load_indexes(
         .collect();
     let jobs: Vec<(&CondaChannel, &'static str)> = channels
         .iter()
-        .flat_map(|channel| subdirs.iter().map(move |subdir| (*channel, *subdir)))
+        .flat_map(|channel| subdirs.iter().map(move |subdir| (channel, *subdir)))
         .collect();
     let answers = parallel::map(PARALLEL, &jobs, |(channel, subdir)| {
-        RecordIndex::load(channel, subdir, sources)
+        RecordIndex::load(channel, subdir, budget, sources)
     });
     let mut indexes = Vec::new();
     for answer in answers {
@@ -230,7 +229,7 @@ fn load_indexes(
     };
     if let Some(channel) = channels.iter().find(|channel| !there(channel)) {
         return Err(Error::NoChannel {
-            channel: (*channel).clone(),
+            channel: channel.clone(),
         });
     }
     Ok(indexes)
