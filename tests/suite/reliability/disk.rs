@@ -234,26 +234,22 @@ impl Disk {
     }
 
     /// Adds bytes to the end of a file.
-    pub(super) fn append(&mut self, path: &str, bytes: &[u8]) {
-        let file = self.find(path).unwrap();
+    pub(super) fn append(&mut self, file: usize, bytes: &[u8]) {
         self.change(Change::Append(file, bytes.to_vec()));
     }
 
     /// Sets the length of a file.
-    pub(super) fn cut(&mut self, path: &str, length: usize) {
-        let file = self.find(path).unwrap();
+    pub(super) fn cut(&mut self, file: usize, length: usize) {
         self.change(Change::Length(file, length));
     }
 
     /// Sets the mode of a node.
-    pub(super) fn mode(&mut self, path: &str, mode: u32) {
-        let node = self.find(path).unwrap();
+    pub(super) fn mode(&mut self, node: usize, mode: u32) {
         self.change(Change::Mode(node, mode));
     }
 
-    /// Makes the first `began` changes durable, of one path or of all.
-    pub(super) fn sync(&mut self, path: Option<&str>, began: usize) {
-        let of = path.map(|path| self.find(path).unwrap());
+    /// Makes the first `began` changes durable, of one node or of all.
+    pub(super) fn sync(&mut self, of: Option<usize>, began: usize) {
         let ended = self.changes.len();
         self.syncs.push(Sync { of, began, ended });
     }
