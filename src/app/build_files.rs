@@ -178,6 +178,12 @@ impl BuildFailure {
         }
     }
 
+    /// Returns the seconds until the background build repeats this one, if it does.
+    pub fn wait(&self, now: SystemTime) -> Option<u64> {
+        let pause = self.pause()?.as_secs();
+        Some(self.at.saturating_add(pause).saturating_sub(seconds(now)))
+    }
+
     fn encode(&self) -> Vec<u8> {
         binary::encode(&(FORMAT, self))
     }

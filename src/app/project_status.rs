@@ -54,6 +54,8 @@ pub struct ProjectStatus {
     pub ready: bool,
     pub building: Option<RunningBuild>,
     pub failed: Option<LastFailure>,
+    /// The seconds until devsh builds by itself what failed for now.
+    pub retry_in: Option<u64>,
     pub tools: Vec<ToolStatus>,
     /// The Python packages, if the dev shell has any and they are locked.
     pub packages: Option<PackageStatus>,
@@ -154,6 +156,11 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
     let traces = BuildTraces::new(session.context, project.root());
     let failed = traces.failed(&shell).filter(|_| record.is_none());
     let log = traces.log(&shell);
+    let now = session.context.now;
+    let retry_in = match &record {
+        Some(record) => record.retry.map(|retry| retry.wait(now)),
+        None => failed.as_ref().and_then(|failed| failed.wait(now)),
+    };
     ProjectStatus {
         root: project.root().to_owned(),
         from: match project.place.kind {
@@ -189,6 +196,7 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
             .running()
             .map(|live| RunningBuild::new(&live, session.context.now)),
         failed: failed.map(|BuildFailure { error, hint, .. }| LastFailure { error, hint, log }),
+        retry_in,
         tools,
         missing: missing_vars::missing(session.context, project, &shell),
         notes: status_notes(project, packages.as_ref()),

@@ -63,6 +63,15 @@ pub fn parse_span(text: &str) -> Result<Duration, Invalid> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Returns a span of seconds, minutes or hours.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
 /// Reads a span as `parse_span` does, with a unit of hours, days or weeks.
 pub fn parse_coarse_span(text: &str) -> Option<Duration> {
     let (_, unit) = split(text);
@@ -91,6 +100,10 @@ mod tests {
         for odd in ["", "G", "-1", "1x", "1.x", "99999999999G"] {
             assert!(parse_bytes(odd).is_err(), "{odd}");
         }
+        assert_eq!(
+            [span(119), span(120), span(7300)],
+            ["119 s", "2 min", "2 h"]
+        );
         assert_eq!(parse_span("2w").unwrap(), Duration::from_hours(14 * 24));
         assert_eq!(parse_span("36 hours").unwrap(), Duration::from_hours(36));
         assert!(parse_span("soon").is_err());

@@ -58,6 +58,15 @@ pub struct Retry {
     pub pause: u64,
 }
 
+impl Retry {
+    /// Returns the seconds until then.
+    pub fn wait(self, now: SystemTime) -> u64 {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH);
+        self.at
+            .saturating_sub(seconds.unwrap_or_default().as_secs())
+    }
+}
+
 /// A part that the manifest asks for and the dev shell lacks. The JSON form is part of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingPart {
@@ -245,9 +254,7 @@ impl Record {
 
     /// Returns whether the missing parts should be tried again at `now`.
     pub fn is_due(&self, now: SystemTime) -> bool {
-        let seconds = now.duration_since(SystemTime::UNIX_EPOCH);
-        let seconds = seconds.unwrap_or_default().as_secs();
-        self.retry.is_some_and(|retry| retry.at <= seconds)
+        self.retry.is_some_and(|retry| retry.wait(now) == 0)
     }
 
     /// Returns the digest of the content.

@@ -374,3 +374,94 @@ fn a_terminal_shows_each_step() {
     assert!(seen.contains("unpacking ruff 0.12.4"), "{seen}");
     assert!(seen.contains("dev is ready"), "{seen}");
 }
+
+/// Returns the seconds until devsh builds by itself again.
+fn wait(sandbox: &Sandbox) -> u64 {
+    let status = status(sandbox);
+    let wait = status["retry_in"].as_u64();
+    wait.unwrap_or_else(|| panic!("{status:#}"))
+}
+
+#[test]
+fn a_server_that_fails_is_asked_again_after_growing_pauses() {
+    let (sandbox, server, path) = prepared();
+    server.fault(&path, crate::support::server::Fault::Status(503));
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    until(&sandbox, |status| {
+        status["failed"].is_object() && status["building"].is_null()
+    });
+    assert!((1..=30).contains(&wait(&sandbox)));
+    let shown = sandbox.devsh(&["status"]).success().stdout;
+    assert!(shown.contains("by itself in "), "{shown}");
+    server.requests();
+    for _ in 0..3 {
+        pty.leave();
+        pty.enter();
+        pty.type_line("true");
+    }
+    assert_eq!(server.requests(), [""; 0], "no prompt asks");
+    // The background build starts this process again after each pause.
+    for pause in [60, 120] {
+        sandbox
+            .devsh(&["sync", "--worker", "--shell", "dev"])
+            .code(1);
+        let wait = wait(&sandbox);
+        assert!((pause / 2 + 1..=pause).contains(&wait), "{wait}");
+    }
+    // A build that succeeds ends this.
+    server.mend();
+    sandbox.devsh(&["sync"]).success();
+    assert_eq!(status(&sandbox)["retry_in"], Value::Null);
+}
+
+#[test]
+fn a_missing_tool_is_tried_again_after_growing_pauses() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\nuv = \"0.9\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let path = wheel_of(&server, "uv-0.9.0-py3");
+    server.fault(&path, crate::support::server::Fault::Status(503));
+    sandbox.devsh(&["allow"]).code(1);
+    assert!((240..=300).contains(&wait(&sandbox)));
+    server.requests();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    for _ in 0..3 {
+        pty.enter();
+        assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+        pty.leave();
+    }
+    assert_eq!(server.requests(), [""; 0], "no prompt asks");
+    for pause in [600, 1200] {
+        sandbox.devsh(&["sync"]).code(1);
+        let wait = wait(&sandbox);
+        assert!((pause / 2 + 1..=pause).contains(&wait), "{wait}");
+    }
+    server.mend();
+    sandbox.devsh(&["sync"]).success();
+    assert_eq!(status(&sandbox)["retry_in"], Value::Null);
+}
+
+#[test]
+fn a_long_name_is_cut_with_a_sign_on_a_narrow_terminal() {
+    let server = Server::start();
+    serve_tool(&server, "a-tool-with-a-long-name", &["0.12.4"]);
+    server.hold(&wheel_of(&server, "a_tool_with_a_long_name-0.12.4-py3"));
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\n\"pypi:a-tool-with-a-long-name\" = \"0.12\"\n");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.type_line("stty cols 52");
+    pty.begin_until(
+        "TERM=xterm devsh -C project sync --trust",
+        "pypi:a-tool-with-a-… ",
+    );
+    server.release();
+    assert!(pty.finish().contains("dev is ready"));
+}

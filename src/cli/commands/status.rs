@@ -9,7 +9,7 @@ use crate::{
         store_changes,
         tool_status::ToolStatus,
     },
-    config::units::bytes,
+    config::units::{bytes, span},
     project::{approval::ApprovalState, locate::MANIFEST},
     prompt::record::MissingPart,
     report::{
@@ -101,6 +101,9 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
         if let Some(hint) = &first.hint {
             table.label("", hint.as_str());
         }
+    }
+    if let Some(seconds) = status.retry_in {
+        table.label("next try", format!("by itself in {}", span(seconds)));
     }
     for one in &status.missing {
         let role = if one.required {

@@ -170,7 +170,12 @@ fn add_unavailable_hint(failure: Failure, tool: &Tool, reason: &Unavailable) -> 
     match reason {
         Unavailable::Unreachable(cause) => {
             let cause = Failure::from(cause);
-            cause.hints.into_iter().fold(failure, Failure::hint)
+            let failure = cause.hints.into_iter().fold(failure, Failure::hint);
+            if cause.is_temporary {
+                failure.temporary()
+            } else {
+                failure
+            }
         }
         Unavailable::OlderSystem { what, machine, .. } => failure.hint(format!(
             "write `{} = \"{machine}\"` into `[conda]` of `devshell.toml` and run `devsh lock`; {WITHOUT_MANIFEST}",

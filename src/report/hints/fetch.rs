@@ -17,9 +17,13 @@ impl From<&fetch::Error> for Failure {
             failure.hint("use `https`, or name the server as a source in `config.toml`")
         }
         fetch::Error::RateLimited { with_token: false, .. } => {
-            failure.hint("set `GITHUB_TOKEN`: with a token the server accepts more requests")
+            failure
+                .hint("set `GITHUB_TOKEN`: with a token the server accepts more requests")
+                .temporary()
         }
-        fetch::Error::RateLimited { .. } => failure.hint("run the command again then"),
+        fetch::Error::RateLimited { .. } => {
+            failure.hint("run the command again then").temporary()
+        }
         fetch::Error::DigestMismatch {
             expected, received, ..
         } => failure
@@ -41,10 +45,12 @@ impl From<&fetch::Error> for Failure {
         )),
         fetch::Error::Status {
             wait: Some(wait), ..
-        } => failure.hint(format!(
-            "the server accepts the next request in {} seconds: run the command again then",
-            wait.as_secs()
-        )),
+        } => failure
+            .hint(format!(
+                "the server accepts the next request in {} seconds: run the command again then",
+                wait.as_secs()
+            ))
+            .temporary(),
         fetch::Error::Status { status: 500.., .. } => failure.temporary(),
         fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } | fetch::Error::EndlessList { .. } => failure,
     }
