@@ -14,6 +14,9 @@ impl Guard {
     /// The `pip` of an interpreter, which the `EXTERNALLY-MANAGED` file of the interpreter protects.
     pub(super) const PIP: Self = Self(include_str!("guards/pip.sh"));
 
+    /// The `rust-analyzer` of a toolchain without that component.
+    pub(super) const RUST_ANALYZER: Self = Self(include_str!("guards/rust-analyzer.sh"));
+
     /// Returns the guard of a program, if it has one.
     pub(super) fn of(tool: &Tool, program: &str) -> Option<Self> {
         match (tool.name.as_str(), program) {

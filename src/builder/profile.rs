@@ -209,6 +209,16 @@ fn describe(
 }
 
 impl ProfilePrograms {
+    /// Adds a script that explains a program which no tool has so far.
+    fn explain(&mut self, name: &str, guard: Guard) {
+        let program = ProfileProgram {
+            tool: None,
+            target: PathBuf::new(),
+            guard: Some(guard),
+        };
+        self.linked.entry(name.to_owned()).or_insert(program);
+    }
+
     /// Collects the programs of all tools; of two with the same name the one of the earlier tool is linked.
     fn collect(served: &[ServedTool], environments: &Environments) -> Result<Self, Error> {
         let Environments { conda, python } = environments;
@@ -256,14 +266,11 @@ impl ProfilePrograms {
                 all.linked.insert(name, program);
             }
             if is_main_python && python.is_none() {
-                for name in ["pip", "pip3"] {
-                    let program = ProfileProgram {
-                        tool: None,
-                        target: PathBuf::new(),
-                        guard: Some(Guard::PIP),
-                    };
-                    all.linked.entry(name.to_owned()).or_insert(program);
-                }
+                all.explain("pip", Guard::PIP);
+                all.explain("pip3", Guard::PIP);
+            }
+            if is_stored && one.tool.name.as_str() == "rust" {
+                all.explain("rust-analyzer", Guard::RUST_ANALYZER);
             }
         }
         if let Some(python) = python {

@@ -268,3 +268,26 @@ fn cargo_with_a_toolchain_of_rustup_names_the_way() {
         "{nightly}"
     );
 }
+
+#[test]
+fn rust_analyzer_is_that_of_the_machine_or_explained() {
+    let (_server, sandbox) = rust_project();
+    let analyzer = ["run", "--", "rust-analyzer", "--version"];
+    let explains = |sandbox: &Sandbox| {
+        sandbox.devsh(&analyzer).code(1).error(&[
+            "the toolchain of this dev shell has no `rust-analyzer`",
+            "hint: write `rust = { version = …, components = [\"rust-analyzer\", \"rust-src\"] }`",
+        ]);
+    };
+    explains(&sandbox);
+    // The proxy of rustup needs a toolchain with the component.
+    sandbox.program("rustup", "#!/bin/sh\nexit 1\n");
+    sandbox.program("rust-analyzer", "#!/bin/sh\necho of the machine\n");
+    explains(&sandbox);
+    sandbox.program("rustup", "#!/bin/sh\necho /toolchain/bin/rust-analyzer\n");
+    let shown = sandbox.devsh(&analyzer).success().stdout;
+    assert_eq!(shown, "of the machine\n");
+    fs::remove_file(sandbox.root().join("bin/rustup")).unwrap();
+    let shown = sandbox.devsh(&analyzer).success().stdout;
+    assert_eq!(shown, "of the machine\n");
+}
