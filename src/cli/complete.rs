@@ -41,11 +41,18 @@ pub fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
         .write_registration(vars::DEVSH_COMPLETE, "devsh", "devsh", "devsh", &mut script)
         .map_err(|error| failed(&error))?;
     if shell == HostShell::Zsh {
-        // Without its completion system, zsh would report an unknown command at each start.
-        let text = String::from_utf8_lossy(&script).replace(
-            "\ncompdef ",
-            "\n(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\ncompdef ",
-        );
+        let text = String::from_utf8_lossy(&script)
+            // Without its completion system, zsh would report an unknown command at each start.
+            .replace(
+                "\ncompdef ",
+                "\n(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\ncompdef ",
+            )
+            // zsh would quote the tilde of a candidate, but not that of a prefix.
+            .replace(
+                "\n    if [[ -n $completions ]]; then\n",
+                "\n    if compset -P '\\~/'; then completions=(\"${(@)completions#\\~/}\"); fi\n    \
+                 if [[ -n $completions ]]; then\n",
+            );
         return Ok(text.into_bytes());
     }
     Ok(script)

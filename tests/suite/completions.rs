@@ -163,3 +163,17 @@ fn names_of_a_repository_are_no_code_on_tab() {
         assert!(!sandbox.project().join("ran").exists(), "{shell:?}");
     });
 }
+
+#[test]
+fn a_directory_below_the_home_is_completed() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        let rc = install(&sandbox, shell);
+        let mut pty = with_line_editor(&sandbox, shell, &rc);
+        pty.type_line("cd /");
+        pty.press("devsh -C ~/proj\t");
+        pty.wait_for_text("ect");
+        let shown = pty.type_line(" status");
+        assert!(shown.contains("~/project (devshell.toml)"), "{shown}");
+    });
+}
