@@ -141,7 +141,7 @@ impl Text {
     }
 
     /// Fails if Git marked a conflict in the file, for readers that would skip such a line.
-    pub(super) fn check_conflict(&self) -> Result<(), Error> {
+    pub(in crate::manifest) fn check_conflict(&self) -> Result<(), Error> {
         match self.conflict {
             Some(at) => Err(self.error(at..at, ErrorKind::Conflict)),
             None => Ok(()),

@@ -62,7 +62,10 @@ pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSetti
     let name = text.file().clone();
     let end = name.rsplit('/').next().unwrap_or(&name);
     if end.starts_with(ENVRC) {
-        envrc::read(&mut importer, read);
+        match text.check_conflict() {
+            Ok(()) => envrc::read(&mut importer, read),
+            Err(error) => importer.settings.left.push(error.note()),
+        }
     } else {
         let documents = Documents::default();
         let root = documents.parse(text);

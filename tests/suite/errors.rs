@@ -62,11 +62,65 @@ fn conflict_markers_are_named_in_each_file_that_decides() {
         ("go.mod", "module example\n"),
         (".nvmrc", ""),
         ("devshell.toml", "[tools]\n"),
+        (".python-versions", ""),
+        ("Pipfile", "[packages]\n"),
+        ("Pipfile.lock", "{\n"),
+        ("poetry.lock", "# made by poetry\n"),
+        ("pdm.lock", "# made by pdm\n"),
+        ("pylock.toml", "lock-version = \"1.0\"\n"),
+        ("setup.cfg", "[metadata]\n"),
+        ("setup.py", "from setuptools import setup\n"),
+        (".node-version", ""),
+        ("pnpm-workspace.yaml", "packages:\n"),
+        (".go-version", ""),
+        ("go.work", "go 1.24\n"),
+        ("rust-toolchain", ""),
+        ("mise.toml", "[tools]\n"),
+        (".config/mise.toml", "[tools]\n"),
+        ("pixi.toml", "[workspace]\n"),
+        ("environment.yml", "name: x\n"),
+        ("conda-lock.yml", "package:\n"),
+        ("devbox.json", "{\n"),
+        (".envrc", "use node\n"),
+        ("uv.toml", "# uv\n"),
+        ("ruff.toml", "# ruff\n"),
+        (".ruff.toml", "# ruff\n"),
+        ("runtime.txt", ""),
+        (".pre-commit-config.yaml", "repos:\n"),
+        ("requirements-dev.txt", "# packages\n"),
+        ("devshell.local.toml", "[tools]\n"),
     ] {
         let sandbox = Sandbox::new();
+        // Some files count only next to those of their language.
+        match file {
+            "devshell.local.toml" => {
+                sandbox.write("devshell.toml", "[tools]\nruff = \"0.12\"\n");
+            }
+            "pnpm-workspace.yaml" => sandbox.write("package.json", "{}\n"),
+            "uv.toml"
+            | "ruff.toml"
+            | ".ruff.toml"
+            | "runtime.txt"
+            | "requirements-dev.txt"
+            | ".pre-commit-config.yaml"
+            | "pdm.lock" => {
+                sandbox.write(
+                    "pyproject.toml",
+                    "[project]\nname = \"a\"\nversion = \"1\"\n",
+                );
+            }
+            _ => {}
+        }
         sandbox.write(file, format!("{before}{CONFLICT}"));
-        let outcome = sandbox.devsh(&["status"]);
-        let text = outcome.to_string();
+        let mut text = String::new();
+        for command in [
+            &["status", "--verbose"][..],
+            &["init", "--from", file, "--offline"],
+            &["allow", "--yes"],
+        ] {
+            let outcome = sandbox.devsh(command).to_string();
+            text.push_str(&outcome.replace("\n             ", " "));
+        }
         let line = before.lines().count() + 1;
         assert!(text.contains(&format!("{file}:{line}")), "{file}: {text}");
         assert!(
@@ -88,6 +142,13 @@ fn conflict_markers_are_named_in_env_files_and_settings() {
         "config.toml:2",
         "conflict markers of Git",
         "finish the merge first",
+    ]);
+    let sandbox = Sandbox::new().manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.write("devshell.lock", format!("version = 1\n{CONFLICT}"));
+    let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
+    outcome.error(&[
+        "line 2 is a merge conflict marker",
+        "hint: take either side, for example with `git checkout --ours",
     ]);
 }
 
@@ -381,10 +442,12 @@ fn a_broken_config_is_shown_at_its_place() {
     let sandbox = Sandbox::new()
         .config("tools-from = \"moon\"\n")
         .manifest("[env]\nA = \"1\"\n");
-    sandbox
-        .devsh(&["allow"])
-        .code(1)
-        .error(&["config.toml", "moon"]);
+    sandbox.devsh(&["allow"]).code(1).error(&[
+        "`~/.config/devsh/config.toml` is not valid: `moon` is not a value of `tools-from`",
+        " --> ~/.config/devsh/config.toml:1:14\n",
+        "1 | tools-from = \"moon\"\n",
+        "hint: the values are `managed`, `host`, `auto`",
+    ]);
 }
 
 #[test]
@@ -463,4 +526,39 @@ fn init_in_an_allowed_repository_leaves_it_ready() {
     sandbox
         .devsh(&["run", "--locked", "--", "node", "--version"])
         .success();
+}
+
+#[test]
+fn no_hint_says_to_edit_a_lockfile() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    let lock = |bound: &str, ruff: &str| {
+        format!(
+            "version = 1\nrequires-python = \"{bound}\"\n[[package]]\nname = \"ruff\"\nversion = \"{ruff}\"\n\
+             source = {{ registry = \"https://pypi.org/simple\" }}\n"
+        )
+    };
+    for (python, lock, error, hint) in [
+        (
+            "3.11\n",
+            lock(">=3.13", "0.12.4"),
+            "the requirements on `python` contradict each other",
+            "hint: change the requirement at .python-version:1\n",
+        ),
+        (
+            "3\n",
+            lock(">=3.9", "0.12.99"),
+            "no version of `ruff`",
+            "hint: change what `uv.lock` was made from, and make it again\n",
+        ),
+    ] {
+        let sandbox = Sandbox::new().served_by(&server);
+        sandbox.write(".python-version", python);
+        sandbox.write("uv.lock", lock);
+        sandbox
+            .devsh(&["lock", "--trust"])
+            .code(1)
+            .error(&[error, hint]);
+    }
 }

@@ -106,6 +106,12 @@ pub fn apply_presets(
         fitting.notes.extend(environment.put(&mut layers));
     }
     fitting.notes.extend(fitting.hints());
+    // The members of a workspace are read elsewhere; a file with a fault names none.
+    let workspaces = presets.iter().flat_map(|preset| &preset.data.workspaces);
+    let with_members = workspaces.filter(|one| !one.members.is_empty());
+    for text in with_members.filter_map(|one| texts.get(&one.file)) {
+        fitting.documents.parse(text);
+    }
     let unread = fitting.documents.unread();
     fitting.notes.extend(
         unread

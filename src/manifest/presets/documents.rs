@@ -50,7 +50,11 @@ fn tree(text: &Text) -> Result<Node<'_>, Error> {
         // Other lockfiles are TOML.
         Some("json") => json::parse(text),
         Some("lock") if end == "Pipfile.lock" => json::parse(text),
-        Some("yaml" | "yml") => yaml::parse(text),
+        Some("yaml" | "yml") => {
+            // YAML takes the marker for a plain text.
+            text.check_conflict()?;
+            yaml::parse(text)
+        }
         _ => text.toml(),
     }
 }
