@@ -203,3 +203,39 @@ fn outdated_at_three_widths() {
     sandbox.allow();
     assert_snapshot!(at_three_widths(sandbox, &["outdated"]));
 }
+
+#[test]
+fn colours_carry_no_meaning_of_their_own() {
+    let (sandbox, _server) = usual();
+    sandbox.allow();
+    for command in [
+        &["status"][..],
+        &["explain"],
+        &["du"],
+        &["gc", "--dry-run"],
+        &["doctor"],
+        &["allow", "--show"],
+        &["search", "ruff"],
+        &["outdated"],
+    ] {
+        let with = |color: &str| {
+            let outcome = sandbox.devsh(&[&["--color", color], command].concat());
+            format!("{}{}", outcome.stdout, outcome.stderr)
+        };
+        let plain = with("never");
+        assert!(!plain.contains('\x1b'), "{plain}");
+        assert_eq!(without_colours(&with("always")), plain, "{command:?}");
+    }
+}
+
+/// Removes the sequences that set colours.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (codes, rest) = part.split_once('m').unwrap();
+        assert!(codes.chars().all(|one| one.is_ascii_digit() || one == ';'));
+        plain.push_str(rest);
+    }
+    plain
+}

@@ -751,6 +751,14 @@ fn an_environment_file_is_enough() {
     sandbox.allow();
     let command = ["run", "--", "sh", "-c", "db | grep -o 'libdb.*'; echo $A"];
     assert_eq!(sandbox.devsh(&command).success().stdout, "libdb 16\none\n");
+    // The manifest of `init` gives the same.
+    let made = sandbox.devsh(&["init"]).success();
+    let note = "environment.yml:2";
+    assert!(made.stderr.contains(note), "{made}");
+    assert_eq!(sandbox.devsh(&command).success().stdout, "libdb 16\none\n");
+    for file in ["devshell.toml", "devshell.lock"] {
+        fs::remove_file(sandbox.project().join(file)).unwrap();
+    }
 
     let pixi =
         "[workspace]\nchannels = ['team']\n[dependencies]\nlibdb = '17.*'\n[tasks]\nt = 'true'\n";

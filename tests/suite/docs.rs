@@ -781,6 +781,39 @@ fn the_architecture_names_every_module() {
 }
 
 #[test]
+fn messages_name_topics_that_the_program_has() {
+    let mut files = Vec::new();
+    collect_files(&repository().join("src"), &mut files);
+    let sandbox = Sandbox::new();
+    let mut seen = 0;
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        for line in text.lines().filter(is_code) {
+            for (at, begin) in line.match_indices("devsh help ") {
+                let rest = &line[at + begin.len()..];
+                let end = rest.find(|one: char| !(one.is_ascii_lowercase() || one == '-'));
+                let topic = &rest[..end.unwrap_or(rest.len())];
+                if !topic.is_empty() {
+                    sandbox.devsh(&["help", topic]).success();
+                    seen += 1;
+                }
+            }
+        }
+        // A file of the documentation is not installed.
+        let mut strings = text
+            .lines()
+            .filter(is_code)
+            .filter(|line| !line.contains("include_str!"));
+        let page = strings.find(|line| line.contains("docs/") && line.contains(".md"));
+        assert_eq!(page, None, "{}", path.display());
+    }
+    assert!(seen > 3, "{seen}");
+}
+
+#[test]
 fn paths_of_pages_in_source_code_exist() {
     let mut wrong = Vec::new();
     let mut paths = Vec::new();

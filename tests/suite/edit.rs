@@ -11,7 +11,7 @@ use std::{
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 
 use crate::support::{
-    Sandbox, Server, Tree,
+    HostShell, Sandbox, Server, Tree,
     npm::{Release, serve_package},
     pypi::{serve_program, serve_tool},
 };
@@ -276,7 +276,7 @@ fn add_prints_versions_and_remove_keeps_requirements_of_others() {
 
 #[test]
 fn add_builds_the_dev_shell() {
-    let (sandbox, _server) = served();
+    let (sandbox, server) = served();
     let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
     sandbox.allow();
     let offline = ["run", "--offline", "--", "just", "--version"];
@@ -286,6 +286,16 @@ fn add_builds_the_dev_shell() {
     sandbox.devsh(&["remove", "just"]).success();
     sandbox.devsh(&["add", "just"]).success();
     assert_eq!(sandbox.devsh(&offline).success().stdout, "just 1.41.2\n");
+
+    // A terminal shows the build.
+    for path in server.paths("uv-0.9.0") {
+        server.hold(&path);
+    }
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.begin_until("TERM=xterm devsh -C project add uv", "downloading uv 0.9.0");
+    server.release();
+    let seen = pty.finish();
+    assert!(seen.contains("unpacking uv 0.9.0"), "{seen}");
 }
 
 #[test]

@@ -288,6 +288,8 @@ fn a_variable_that_must_be_set_is_named() {
         let mut pty = sandbox.shell(shell);
         let shown = pty.enter();
         assert!(shown.contains("A_TOKEN"), "{shown}");
+        // The rest is loaded.
+        assert_eq!(pty.var("PLAIN").as_deref(), Some("1"));
         pty.run(&shell.export("A_TOKEN", "secret"));
         pty.leave();
         let shown = pty.enter();

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use crate::{
     python_packages::repository,
     support::{
-        Sandbox, Server, Tree,
+        Sandbox, Server, Tree, for_each_shell,
         pypi::{serve_program, serve_tool},
         sandbox::DEVSH,
     },
@@ -247,6 +247,25 @@ fn projects_below_a_directory_are_offered() {
 }
 
 #[test]
+fn a_project_below_is_loaded_without_one_above() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        monorepo(&sandbox);
+        let worker = sandbox.project().join("services/worker");
+        let allow = ["-C", "services/worker", "allow"];
+        sandbox.devsh(&allow).success();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("DEVSH_ROOT"), None);
+        pty.cd(&worker);
+        assert_eq!(pty.var("DEVSH_ROOT").as_deref(), worker.to_str());
+        assert!(pty.run("go --version").contains("1.25.0"));
+        pty.enter();
+        assert_eq!(pty.var("DEVSH_ROOT"), None);
+    });
+}
+
+#[test]
 fn a_followed_preset_is_known_and_only_the_project_has_it() {
     let (sandbox, _server) = served();
     sandbox.write("devshell.toml", "presets = [\"noode\"]\n");
@@ -333,6 +352,81 @@ fn the_file_of_direnv_is_taken_over_only_on_request() {
         fs::read_to_string(sandbox.project().join(".envrc")).unwrap(),
         ENVRC
     );
+}
+
+/// Puts a program into the project.
+fn write_program(sandbox: &Sandbox, path: &str, script: &str) {
+    sandbox.write(path, script);
+    let path = sandbox.project().join(path);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn declarations_of_direnv_keep_their_effect() {
+    let (sandbox, _server) = served();
+    let envrc = "use node 22\nlayout node\nwatch_file .nvmrc\nsource_env lib\n\
+        env_vars_required TOKEN\nexport LEVEL=${LEVEL:-3}\nunset GONE\n";
+    sandbox.write(".envrc", envrc);
+    sandbox.write("lib/.envrc", "PATH_add bin\nexport INNER=1\n");
+    write_program(
+        &sandbox,
+        "node_modules/.bin/installed",
+        "#!/bin/sh\necho installed\n",
+    );
+    write_program(&sandbox, "lib/bin/inner", "#!/bin/sh\necho inner\n");
+    let made = sandbox.devsh(&["init", "--from", ".envrc"]).success();
+    assert!(!made.stderr.contains("warning:"), "{made}");
+    let text = written(&sandbox);
+    assert_is_presentable(&text);
+    sandbox.allow();
+    let sandbox = sandbox.env("TOKEN", "t").env("GONE", "for a while");
+    let code = "node --version; installed; inner; echo $INNER$LEVEL${GONE-unset}";
+    let run = ["run", "--", "sh", "-c", code];
+    let shown = sandbox.devsh(&run).success().stdout;
+    assert_eq!(shown, "node 22.20.0\ninstalled\ninner\n13unset\n", "{text}");
+    let sandbox = sandbox.env_remove("TOKEN");
+    sandbox.devsh(&run).code(125).error(&["TOKEN"]);
+}
+
+#[test]
+fn tasks_and_scripts_of_other_tools_become_aliases() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        "mise.toml",
+        "[env]\n_.file = \".env\"\n[shell_alias]\nfrom-alias = \"echo alias\"\n\
+         [tasks]\nfrom-task = \"echo task $TOKEN\"\n[tasks.several]\nrun = [\"a\", \"b\"]\n",
+    );
+    sandbox.write(".env", "TOKEN=t\n");
+    sandbox.write(
+        "devbox.json",
+        "{\"packages\": [],\n \"shell\": {\"init_hook\": [\"echo hi\"],\n\
+         \"scripts\": {\"from-devbox\": \"echo devbox\"}}}\n",
+    );
+    sandbox.write("Pipfile", "[scripts]\nfrom-pipenv = \"echo pipenv\"\n");
+    let notes = [
+        "mise.toml:7: the task `several` is more than one command",
+        "devbox.json:2: `echo hi` is shell code",
+    ];
+    let status = sandbox.devsh(&["status", "--verbose"]).success().stdout;
+    let status = status.replace("\n             ", " ");
+    let made = sandbox.devsh(&["init"]).success();
+    for note in notes {
+        assert!(status.contains(note), "{note} in {status}");
+        assert!(made.stderr.contains(note), "{note} in {made}");
+    }
+    sandbox.devsh(&["allow"]);
+    for_each_shell(|shell| {
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        for (alias, shown) in [
+            ("from-alias", "alias\n"),
+            ("from-task", "task t\n"),
+            ("from-devbox", "devbox\n"),
+            ("from-pipenv", "pipenv\n"),
+        ] {
+            assert_eq!(pty.run(alias), shown);
+        }
+    });
 }
 
 #[test]

@@ -63,6 +63,7 @@ mod npm;
 mod package_wheels;
 mod partial;
 mod prompt_lines;
+mod python_groups;
 mod python_packages;
 mod reads;
 mod releases;

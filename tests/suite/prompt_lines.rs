@@ -72,3 +72,38 @@ fn a_host_tool_in_place_of_a_locked_one_is_reported_once() {
     let note = "0.12.2 of the host is used: `[ROOT]/bin/ruff`";
     assert!(explained.contains(note), "{explained}");
 }
+
+#[test]
+fn every_line_of_a_prompt_fits_the_terminal() {
+    let server = Server::start();
+    let names = [
+        "ruff",
+        "uv",
+        "taplo",
+        "yamllint",
+        "pre-commit",
+        "poethepoet",
+    ];
+    for name in names {
+        serve_tool(&server, name, &["0.12.4"]);
+    }
+    let tools = names.map(|name| format!("\"pypi:{name}\" = \"0.12\"\n"));
+    let tools = tools.concat();
+    let long = "ask the vault of the team for it, ".repeat(5);
+    for width in [40, 60, 80] {
+        let sandbox = Sandbox::new()
+            .served_by(&server)
+            .env("COLUMNS", width.to_string())
+            .manifest(&format!(
+                "[tools]\n{tools}just = \"99\"\n[env]\nTOKEN = {{ required = \"{long}\" }}\n"
+            ));
+        sandbox.devsh(&["allow"]).code(1);
+        let shown = prompt(&sandbox);
+        for part in ["TOKEN", "missing: ", "pre-commit"] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        for line in shown.lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
+}

@@ -16,8 +16,8 @@ use crate::{
         archive::{gzip, sha256, tar},
         cpython, for_each_shell,
         pypi::{
-            serve_outdated_wheels, serve_pure, serve_source_archive, serve_tagged, serve_tool,
-            serve_tool_files,
+            serve_outdated_wheels, serve_program, serve_pure, serve_source_archive, serve_tagged,
+            serve_tool, serve_tool_files,
         },
         require,
         sandbox::DEVSH,
@@ -515,6 +515,55 @@ fn the_project_stays_importable_when_its_packages_change() {
 }
 
 #[test]
+fn the_project_stays_importable_after_commands_that_add() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_program(&server, "rust-just", "just", &["1.41.2"]);
+    serve_pure(&server, &[pure("late", "1.0", &[], &[])]);
+    // `uv add` writes the index of the user into the project, which is a setting of builds.
+    let index = format!(
+        "[[tool.uv.index]]\nurl = \"{}/simple\"\ndefault = true\n",
+        server.address()
+    );
+    sandbox.write("pyproject.toml", format!("{PROJECT}\n{index}"));
+    sandbox.write("backend.py", BACKEND);
+    sandbox.write("src/demo.py", "");
+    sandbox.allow();
+    let ran = sandbox.home().join("ran");
+    fs::remove_file(&ran).unwrap();
+    let imports = |names: &str| {
+        let code = format!("import {names}");
+        for_each_shell(|shell| {
+            let mut pty = sandbox.shell(shell);
+            let entered = pty.enter();
+            let shown = pty.type_line(&format!("python -c '{code}; print(40 + 2)'"));
+            assert!(shown.contains("42"), "{names}: {entered}{shown}");
+        });
+    };
+    for (words, names) in [
+        (&["uv", "lock"][..], "demo, helper_lib"),
+        (
+            &["uv", "add", "--no-sync", "late"],
+            "demo, helper_lib, late",
+        ),
+    ] {
+        sandbox.devsh(&[&["run", "--"], words].concat()).success();
+        assert!(!ran.exists(), "{words:?} builds nothing");
+        // Packages of another index than the public one need an approval.
+        sandbox.allow();
+        imports(names);
+        assert!(!ran.exists(), "{words:?} needs no build of the project");
+    }
+    sandbox.devsh(&["init"]).success();
+    sandbox.devsh(&["add", "just"]).success();
+    imports("demo, helper_lib, late");
+    assert!(!ran.exists(), "a tool needs no build of the project");
+    sandbox.devsh(&["run", "--", "just", "--version"]).success();
+}
+
+#[test]
 fn pip_reads_and_explains_how_to_change() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -623,6 +672,25 @@ fn extras_of_a_setup_cfg_serve_the_dev_shells_of_that_name() {
     sandbox.write("dev-requirements.txt", "-e .[test]\n");
     sandbox.allow();
     assert_eq!(python(&sandbox, code), "True\n");
+}
+
+#[test]
+fn packages_of_a_setup_py_come_from_its_build() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_cfg(&sandbox);
+    fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
+    let setup = "from setuptools import setup\n\nneeds = open(\"needs.txt\").read().split()\n\
+        setup(name=\"demo\", install_requires=needs)\n";
+    sandbox.write("setup.py", setup);
+    let ran = sandbox.home().join("ran");
+    sandbox.devsh(&["status"]).success();
+    sandbox.devsh(&["lock"]).code(3);
+    assert!(!ran.exists(), "nothing runs before it is allowed");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! Groups and extras of Python projects: the project's own defaults decide what `dev` has, and a dev shell has those
+//! of its name.
+
+use crate::{
+    python_packages::repository,
+    support::{Sandbox, Server, archive::sha256, pypi::serve_tool},
+};
+
+/// Returns which of the packages `deep`, `helper_lib` and `tester` a dev shell has.
+fn packages(sandbox: &Sandbox, shell: &str) -> String {
+    let code = "import importlib.util as u\n\
+        print(*[name for name in ('deep', 'helper_lib', 'tester') if u.find_spec(name)])";
+    let run = ["run", "--shell", shell, "--", "python", "-c", code];
+    sandbox.devsh(&run).success().stdout
+}
+
+/// Returns the entry of a package without dependencies in a `uv.lock`.
+fn uv_package(server: &Server, name: &str, version: &str) -> String {
+    let path = server.paths(&format!("{name}-{version}"))[0].clone();
+    let (address, digest) = (server.address(), sha256(&server.content(&path)));
+    format!(
+        "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
+         source = {{ registry = \"{address}/simple\" }}\n\
+         wheels = [{{ url = \"{address}{path}\", hash = \"sha256:{digest}\" }}]\n"
+    )
+}
+
+#[test]
+fn default_groups_of_uv_decide_what_dev_has() {
+    const PROJECT: &str = "[project]\nname = \"demo\"\nversion = \"1\"\n\
+        [dependency-groups]\ndev = [\"tester\"]\ndocs = [\"deep\"]\n";
+    for with_lock in [true, false] {
+        for (settings, expected) in [
+            ("", "tester\n"),
+            ("[tool.uv]\ndefault-groups = [\"docs\"]\n", "deep\n"),
+            ("[tool.uv]\ndefault-groups = []\n", "\n"),
+            ("[tool.uv]\ndefault-groups = \"all\"\n", "deep tester\n"),
+        ] {
+            let server = Server::start();
+            let Some(sandbox) = repository(&server) else {
+                return;
+            };
+            sandbox.write("pyproject.toml", format!("{PROJECT}{settings}"));
+            if with_lock {
+                let lock = format!(
+                    "version = 1\n[[package]]\nname = \"demo\"\nversion = \"1\"\n\
+                     source = {{ virtual = \".\" }}\n[package.dev-dependencies]\n\
+                     dev = [{{ name = \"tester\" }}]\ndocs = [{{ name = \"deep\" }}]\n{}{}",
+                    uv_package(&server, "deep", "2.0"),
+                    uv_package(&server, "tester", "1.0"),
+                );
+                sandbox.write("uv.lock", lock);
+            }
+            sandbox.allow();
+            let found = packages(&sandbox, "dev");
+            assert_eq!(found, expected, "{settings} with a lockfile: {with_lock}");
+        }
+    }
+}
+
+#[test]
+fn optional_groups_of_poetry_are_left_out() {
+    const PROJECT: &str = "[tool.poetry]\nname = \"demo\"\npackage-mode = false\n\
+        [tool.poetry.dependencies]\npython = \">=3.9\"\n\
+        [tool.poetry.group.work.dependencies]\ntester = \"*\"\n\
+        [tool.poetry.group.docs]\noptional = true\n\
+        [tool.poetry.group.docs.dependencies]\ndeep = \"*\"\n";
+    for with_lock in [true, false] {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        serve_tool(&server, "poetry", &["2.2.1"]);
+        sandbox.write("pyproject.toml", PROJECT);
+        if with_lock {
+            let package = |name: &str, version: &str, group: &str| {
+                let path = server.paths(&format!("{name}-{version}"))[0].clone();
+                let file = path.rsplit('/').next().unwrap();
+                let digest = sha256(&server.content(&path));
+                format!(
+                    "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\noptional = false\n\
+                     python-versions = \">=3.7\"\ngroups = [\"{group}\"]\n\
+                     files = [{{ file = \"{file}\", hash = \"sha256:{digest}\" }}]\n\n"
+                )
+            };
+            let lock = format!(
+                "{}{}[metadata]\nlock-version = \"2.1\"\npython-versions = \">=3.9\"\ncontent-hash = \"x\"\n",
+                package("deep", "2.0", "docs"),
+                package("tester", "1.0", "work"),
+            );
+            sandbox.write("poetry.lock", lock);
+        }
+        sandbox.allow();
+        assert_eq!(packages(&sandbox, "dev"), "tester\n", "{with_lock}");
+        // A manifest can name it, and then it names all.
+        sandbox.devsh(&["init"]).success();
+        let manifest = sandbox.project().join("devshell.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        sandbox.write(
+            "devshell.toml",
+            format!("{text}\n[python]\ngroups = [\"docs\", \"work\"]\n"),
+        );
+        sandbox.allow();
+        assert_eq!(packages(&sandbox, "dev"), "deep tester\n", "{text}");
+    }
+}
+
+#[test]
+fn groups_and_extras_serve_the_dev_shell_of_their_name() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    for table in [
+        "[project.optional-dependencies]\ndev = [\"helper-lib\"]\ntest = [\"tester\"]\nlint = [\"deep\"]\n",
+        "[dependency-groups]\ndev = [\"helper-lib\"]\ntest = [\"tester\"]\nlint = [\"deep\"]\n",
+    ] {
+        sandbox.write(
+            "pyproject.toml",
+            format!("[project]\nname = \"demo\"\nversion = \"1\"\n{table}"),
+        );
+        sandbox.allow();
+        assert_eq!(packages(&sandbox, "dev"), "deep helper_lib\n", "{table}");
+        assert_eq!(
+            packages(&sandbox, "test"),
+            "deep helper_lib tester\n",
+            "{table}"
+        );
+        assert_eq!(packages(&sandbox, "lint"), "deep helper_lib\n", "{table}");
+    }
+}
+
+#[test]
+fn a_lockfile_of_pdm_is_installed_with_its_groups() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tool(&server, "pdm", &["2.26.0"]);
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"deep\"]\n\
+         [tool.pdm.dev-dependencies]\nwork = [\"tester\"]\n",
+    );
+    let package = |name: &str, version: &str, group: &str| {
+        let path = server.paths(&format!("{name}-{version}"))[0].clone();
+        let file = path.rsplit('/').next().unwrap();
+        let digest = sha256(&server.content(&path));
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\ngroups = [\"{group}\"]\n\
+             files = [{{ file = \"{file}\", hash = \"sha256:{digest}\" }}]\n"
+        )
+    };
+    let lock = [
+        package("deep", "2.0", "default"),
+        package("tester", "1.0", "work"),
+    ];
+    sandbox.write("pdm.lock", lock.concat());
+    sandbox.allow();
+    assert_eq!(packages(&sandbox, "dev"), "deep tester\n");
+}
