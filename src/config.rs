@@ -255,7 +255,8 @@ impl Config {
             Source::Go => below(GO, &self.go),
             Source::Node => below(NODE, &self.node),
             Source::Npm | Source::NpmPlatform => below(NPM, &self.npm),
-            Source::Pypi => below(PYPI_FILES, &index_root(&self.pypi)) || below(PYPI, &self.pypi),
+            // Another index has other packages of the same names, so the public one is none of its places.
+            Source::Pypi => self.is_file_of_index(url),
             Source::Python => {
                 let list = self.python_list.as_ref();
                 let list = list.and_then(|list| list.join("./").ok());
@@ -329,7 +330,7 @@ impl Config {
     /// Returns whether the configured package index has its files at an address.
     pub fn is_file_of_index(&self, url: &Url) -> bool {
         let is_own = if self.pypi.as_str() == PYPI {
-            url.as_str().starts_with(PYPI_FILES)
+            is_file_of_public_index(url)
         } else {
             is_below(url, &index_root(&self.pypi))
         };
@@ -358,6 +359,11 @@ impl Config {
         }
         url.clone()
     }
+}
+
+/// Returns whether the public package index has its files at an address.
+pub fn is_file_of_public_index(url: &Url) -> bool {
+    url.as_str().starts_with(PYPI_FILES)
 }
 
 /// Returns whether a server that decodes `%2e%2e%2f` can leave the prefix of an address.

@@ -320,12 +320,15 @@ pub fn build(
     };
     let mut request = inputs.request(project.get(), shell, config, options);
     request.approved_conda = programs::approved_conda(session, project.get(), &inputs)?;
-    inputs.refuse_untrusted(config, options.system)?;
     let found = builder::find(&session.context.directories.data, &request);
+    let is_built = found.is_some();
+    if !is_built || mode == BuildMode::Refresh {
+        inputs.refuse_untrusted(session, options.system)?;
+    }
     let checked = CheckedShell {
         inputs: &inputs,
         system: options.system,
-        is_built: found.is_some(),
+        is_built,
     };
     programs::check_places(session, project.get(), checked)?;
     let found = found.filter(|_| mode != BuildMode::Refresh);

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
-    lockfile::{LockedPackage, Lockfile},
+    lockfile::{Artifact, LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
@@ -23,6 +23,7 @@ use super::{
     locked_addresses::{is_named_by_crate, refuse_untrusted},
     missing_parts::{FailedPart, Unlocked},
     python_packages, python_tools,
+    session::Session,
 };
 
 /// The options of a build.
@@ -138,7 +139,7 @@ impl<'a> BuildInputs<'a> {
 
     /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those that
     /// the approved manifest spells itself, and those of the conda channels that it names.
-    pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Url)> {
+    pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Artifact)> {
         let hidden = self.hidden.iter().map(NamedRequest::pair);
         let all = self.shell.tools.iter().chain(hidden);
         let packages = all.filter_map(|(tool, request)| {
@@ -160,14 +161,14 @@ impl<'a> BuildInputs<'a> {
                 && is_named_by_crate(tool, &package.supplier);
             let artifacts =
                 artifacts.filter(move |one| !is_place && Some(&one.url) != spelled.as_ref());
-            artifacts.map(|artifact| (&package.supplier, &artifact.url))
+            artifacts.map(|artifact| (&package.supplier, artifact))
         });
-        artifacts.filter(move |(supplier, url)| !named(supplier, url))
+        artifacts.filter(move |(supplier, artifact)| !named(supplier, &artifact.url))
     }
 
     /// Fails if the lockfile leads to a server that is not one of the supplier's.
-    pub fn refuse_untrusted(&self, config: &Config, system: System) -> Result<(), Failure> {
-        refuse_untrusted(config, self.artifacts(system))
+    pub fn refuse_untrusted(&self, session: &Session<'_>, system: System) -> Result<(), Failure> {
+        refuse_untrusted(session, self.artifacts(system))
     }
 
     pub fn request<'b>(

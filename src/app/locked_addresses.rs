@@ -5,21 +5,52 @@ use std::collections::BTreeSet;
 use url::{Position, Url};
 
 use crate::{
-    config::{Config, climbs},
-    lockfile::LockedPackage,
-    package::{Source, Supplier, Tool},
+    config::{climbs, is_file_of_public_index},
+    lockfile::{Artifact, LockedPackage},
+    package::{Source, Supplier, Tool, WheelName},
     report::{failure::Failure, hints},
+    sources::{self, pypi},
     util::redact::redact_url,
 };
 
-/// Fails if one of these addresses of a lockfile is on a server that is not one of the supplier's.
+use super::{query_versions, session::Session};
+
+/// Fails if one of these artifacts of a lockfile is on a server that is not one of the supplier's.
+///
+/// Some indexes lead to the files of the public one, and colleagues may lock with it. Such a file is used if the
+/// user's index has a file with the same digest, which it is asked for.
 pub(super) fn refuse_untrusted<'a>(
-    config: &Config,
-    artifacts: impl IntoIterator<Item = (&'a Supplier, &'a Url)>,
+    session: &Session<'_>,
+    artifacts: impl IntoIterator<Item = (&'a Supplier, &'a Artifact)>,
 ) -> Result<(), Failure> {
-    let mut artifacts = artifacts.into_iter();
-    let untrusted = artifacts.find(|(supplier, url)| !config.trusts_artifact(supplier, url));
-    untrusted.map_or(Ok(()), |(_, url)| Err(hints::untrusted(&redact_url(url))))
+    let config = session.config()?;
+    for (supplier, artifact) in artifacts {
+        if config.trusts_artifact(supplier, &artifact.url)
+            || supplier.source == Source::Pypi && is_listed_by_index(session, artifact)?
+        {
+            continue;
+        }
+        return Err(hints::untrusted(&redact_url(&artifact.url)));
+    }
+    Ok(())
+}
+
+/// Asks the user's index whether it has a wheel of the public index.
+fn is_listed_by_index(session: &Session<'_>, artifact: &Artifact) -> Result<bool, Failure> {
+    let url = &artifact.url;
+    let file = url.path_segments().and_then(|mut names| names.next_back());
+    let Some(wheel) = file.and_then(WheelName::parse) else {
+        return Ok(false);
+    };
+    if !is_file_of_public_index(url) || climbs(url) {
+        return Ok(false);
+    }
+    let client = session.client()?;
+    let sources = query_versions::sources(session, &client)?;
+    match pypi::files(&wheel.name, sources) {
+        Err(sources::Error::UnknownPackage { .. }) => Ok(false),
+        files => Ok(files?.iter().any(|file| file.artifact.digest == artifact.digest)),
+    }
 }
 
 /// Returns the places of prebuilt programs that a crate names: a repository, or the part of the addresses before the

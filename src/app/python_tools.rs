@@ -276,13 +276,14 @@ pub fn with_uv<T>(
     let locked = tools.iter().filter_map(|one| one.locked);
     let artifacts = locked.flat_map(|package| {
         let artifacts = package.artifacts.get(&system).into_iter().flatten();
-        artifacts.map(|artifact| (&package.supplier, &artifact.url))
+        artifacts.map(|artifact| (&package.supplier, artifact))
     });
     // The manifest, which was approved, names the channels.
-    let artifacts = artifacts.filter(|(supplier, url)| {
-        supplier.source != Source::Conda || !channels.iter().any(|channel| channel.has(url))
+    let artifacts = artifacts.filter(|(supplier, artifact)| {
+        let mut channels = channels.iter();
+        supplier.source != Source::Conda || !channels.any(|channel| channel.has(&artifact.url))
     });
-    refuse_untrusted(config, artifacts)?;
+    refuse_untrusted(session, artifacts)?;
     let place = session.place()?;
     let request = BuildRequest {
         conda_floors: CondaFloors::default(),

@@ -204,6 +204,40 @@ fn a_lockfile_cannot_name_an_unknown_server() {
 }
 
 #[test]
+fn a_lockfile_takes_no_package_of_the_public_index_for_one_of_another_index() {
+    let (sandbox, server) = prepared();
+    let sandbox = sandbox.env("ALL_PROXY", "http://127.0.0.1:9");
+    let sandbox = sandbox.env("NO_PROXY", "127.0.0.1");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let path = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    let public = "https://files.pythonhosted.org/packages";
+    let files = format!("{}/files", server.address());
+    let text = text.replace(&files, public);
+    fs::write(&path, &text).unwrap();
+    let run = ["run", "--trust", "--", "ruff", "--version"];
+    // The index of the user has a file with this digest, so it may be downloaded elsewhere. The proxy is none.
+    let outcome = sandbox.devsh(&run).error(&["files.pythonhosted.org"]);
+    assert!(
+        !outcome.stderr.contains("not a source that you trust"),
+        "{outcome}"
+    );
+    let digests = text
+        .split("sha256 = \"")
+        .skip(1)
+        .map(|rest| &rest[..64])
+        .collect::<Vec<_>>();
+    let text = digests.iter().fold(text.clone(), |text, digest| {
+        text.replace(digest, &"0".repeat(64))
+    });
+    fs::write(&path, text).unwrap();
+    sandbox
+        .devsh(&run)
+        .code(3)
+        .error(&["files.pythonhosted.org", "not a source that you trust"]);
+}
+
+#[test]
 fn sources_of_code_in_a_python_environment_need_approval() {
     let lock = "version = 1\nrequires-python = \">=3.11\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
                 source = { virtual = \".\" }\n";

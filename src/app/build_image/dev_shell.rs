@@ -62,7 +62,7 @@ pub(super) fn build_shell(
     for requested in &mut wanted.tools {
         requested.hidden |= is_implied(&shell, requested);
     }
-    inputs.refuse_untrusted(&config, system)?;
+    inputs.refuse_untrusted(session, system)?;
     let checked = CheckedShell {
         inputs: &inputs,
         system,
@@ -73,7 +73,7 @@ pub(super) fn build_shell(
         && own != system
     {
         // Programs of this machine's system, such as uv, install the packages for the other one.
-        inputs.refuse_untrusted(&config, own)?;
+        inputs.refuse_untrusted(session, own)?;
     }
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);
