@@ -1,6 +1,9 @@
 //! Python packages locked for a list of requirements: those of `packages` in a manifest, or of a list without
 //! digests. They are locked for every platform at once, with the digests of all their files.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
@@ -193,24 +196,63 @@ impl PythonKey {
     /// or from an address that the requirements have. A lockfile alone cannot add an address.
     pub fn check(&self, package: &LockedRequirement) -> Result<(), LockedPackageFault> {
         let text = package.requirement.as_str();
-        let Some(own) = AddressedPackage::of(text) else {
-            return match (text.contains("=="), package.sha256.is_empty()) {
-                (false, _) => Err(LockedPackageFault::Inexact),
-                (true, true) => Err(LockedPackageFault::NoDigest),
-                (true, false) => Ok(()),
-            };
-        };
+        if is_exact(text) {
+            return has_digest(package);
+        }
+        let own = AddressedPackage::of(text).ok_or(LockedPackageFault::Inexact)?;
         let asked = [&self.requirements, &self.constraints, &self.overrides].into_iter();
         let mut asked = asked.flatten().filter_map(|one| AddressedPackage::of(one));
         if !asked.any(|asked| asked.admits(&own)) {
             return Err(LockedPackageFault::OtherAddress);
         }
-        match (own.commit.is_some_and(is_commit), package.sha256.is_empty()) {
-            (false, true) if own.commit.is_some() => Err(LockedPackageFault::Inexact),
-            (false, true) => Err(LockedPackageFault::NoDigest),
-            _ => Ok(()),
+        match own.commit {
+            Some(commit) if is_commit(commit) => Ok(()),
+            Some(_) => Err(LockedPackageFault::Inexact),
+            None => has_digest(package),
         }
     }
+}
+
+const fn has_digest(package: &LockedRequirement) -> Result<(), LockedPackageFault> {
+    if package.sha256.is_empty() {
+        Err(LockedPackageFault::NoDigest)
+    } else {
+        Ok(())
+    }
+}
+
+/// Returns whether a requirement is `NAME[EXTRA]==VERSION`, with or without a marker.
+///
+/// uv reads any other form that has `==` as an address or a directory, and puts in variables that the text names.
+fn is_exact(text: &str) -> bool {
+    let (exact, marker) = text.split_once(';').unwrap_or((text, ""));
+    let Some((package, version)) = exact.split_once("==") else {
+        return false;
+    };
+    let version = version.trim();
+    let plain = |one: char| one.is_ascii_alphanumeric() || ".!+_-".contains(one);
+    package_of(package).is_some()
+        && !version.is_empty()
+        && version.chars().all(plain)
+        && is_plain_marker(marker)
+}
+
+/// Returns whether a marker compares values, and has nothing of the syntax that pip and uv know around requirements.
+fn is_plain_marker(marker: &str) -> bool {
+    let plain = |one: char| one.is_ascii_alphanumeric() || " '\"<>=!~()[],._-+".contains(one);
+    marker.chars().all(plain)
+}
+
+/// Returns the package of `NAME` or `NAME[EXTRA,EXTRA]`.
+fn package_of(text: &str) -> Option<PackageName> {
+    let text = text.trim();
+    let letters = |one: char| one.is_ascii_alphanumeric() || "-_. ,".contains(one);
+    let name = match text.split_once('[') {
+        Some((name, extras)) if extras.strip_suffix(']')?.chars().all(letters) => name,
+        Some(_) => return None,
+        None => text,
+    };
+    name.trim().parse().ok()
 }
 
 /// A requirement with an address: `name @ https://…`, or an address without a name.
@@ -225,12 +267,17 @@ struct AddressedPackage<'a> {
 
 impl<'a> AddressedPackage<'a> {
     fn of(requirement: &'a str) -> Option<Self> {
-        let text = requirement.split(" ;").next().unwrap_or(requirement);
-        let (name, address) = match text.split_once(" @ ") {
-            Some((name, address)) => (name.split('[').next(), address),
-            None if text.contains("==") || !text.contains("://") => return None,
-            None => (None, text),
+        let (text, marker) = requirement.split_once(" ;").unwrap_or((requirement, ""));
+        let named = text.split_once('@');
+        let named = named.and_then(|(name, address)| Some((package_of(name)?, address)));
+        let (name, address) = match named {
+            Some((name, address)) => (Some(name), address),
+            None if text.contains("://") => (None, text),
+            None => return None,
         };
+        if !is_plain_marker(marker) {
+            return None;
+        }
         let (address, fragment) = address.trim().split_once('#').unwrap_or((address, ""));
         let address = address.trim();
         // An `@` before the path separates a user from the host.
@@ -241,7 +288,7 @@ impl<'a> AddressedPackage<'a> {
             .filter(|_| address.starts_with("git+"))
             .and_then(|at| Some(at + address[at..].rfind('@')?));
         Some(Self {
-            name: name.and_then(|name| name.trim().parse().ok()),
+            name,
             address: &address[..revision.unwrap_or(address.len())],
             fragment: fragment.trim(),
             commit: revision.map(|at| &address[at + 1..]),
@@ -277,7 +324,7 @@ fn option(text: Spanned<String>) -> Result<String, SpannedProblem> {
 pub(super) fn exact(text: Spanned<String>) -> Result<String, SpannedProblem> {
     let at = text.span();
     let requirement = plain(text)?;
-    if !requirement.contains("==") || requirement.contains('@') {
+    if !is_exact(&requirement) {
         let expected = "an exact requirement (`idna==3.10`)";
         return Err(invalid(expected, &requirement, at));
     }

@@ -1517,15 +1517,29 @@ fn places_in_a_list_are_installed_with_what_they_need() {
     let line = "local @ file://${PROJECT_ROOT}/my%20wheels/local-1.0-py3-none-any.whl";
     assert!(lockfile.contains(line), "{lockfile}");
     sandbox.devsh(&["lock", "--check"]).success();
-    // A lockfile alone cannot add an address.
-    let forged = lockfile.replace(
-        "requirement = \"deep==2.0\"",
-        "requirement = \"deep @ https://evil.example/deep.whl\"",
-    );
-    assert_ne!(forged, lockfile);
-    sandbox.write("devshell.lock", forged);
-    let outcome = sandbox.devsh(&["sync"]);
-    outcome.error(&["a package from an address that `requirements` has"]);
+    // A lockfile alone cannot add an address, or name a variable.
+    let other = Server::start();
+    let sandbox = sandbox.env("TOKEN", "secret");
+    for place in [
+        "${TOKEN}/deep.whl",
+        "deep.whl#==2.0",
+        "deep.whl#${TOKEN}==2.0",
+    ] {
+        for separator in [" @ ", "@", " @", "@ "] {
+            let forged = lockfile.replace(
+                "requirement = \"deep==2.0\"",
+                &format!(
+                    "requirement = \"deep{separator}{}/{place}\"",
+                    other.address()
+                ),
+            );
+            assert_ne!(forged, lockfile);
+            sandbox.write("devshell.lock", forged);
+            let outcome = sandbox.devsh(&["sync"]);
+            outcome.error(&["a package from an address that `requirements` has"]);
+        }
+    }
+    assert_eq!(other.requests(), [""; 0]);
 }
 
 #[test]
