@@ -44,6 +44,12 @@ pub enum Error {
         /// The version in the artifact; empty if it shows none.
         version: String,
     },
+    /// A package of a tool that no other one asks for.
+    #[error("no package asks for `{}`", package.escape_debug())]
+    NotRequested {
+        /// Its place below `node_modules`.
+        package: String,
+    },
     /// The archive is not a Rust component, or has an unknown layout.
     #[error("installer version {found} where 3 is needed")]
     Installer {

@@ -311,6 +311,39 @@ fn a_package_under_another_name_is_one_that_a_package_asks_for() {
     assert_eq!(outcome.stdout, "another package\n");
 }
 
+#[test]
+fn a_package_that_no_package_asks_for_is_refused() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    sandbox.allow();
+    let lock = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let line = text.lines().find(|line| line.contains("part = \"words\""));
+    let line = line.unwrap();
+    let files: &[_] = &[("index.js", b"".as_slice(), false)];
+    let plugin = Release {
+        version: "1.0.0",
+        fields: json!({}),
+        files,
+    };
+    serve_package(&server, "greet-plugin", &[plugin]);
+    let document = server.content("/npm/greet-plugin");
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    let integrity = &document["versions"]["1.0.0"]["dist"]["integrity"];
+    for part in ["greet-plugin", "words/node_modules/greet-plugin"] {
+        let added = format!(
+            "  {{ system = \"any\", part = \"{part}\", url = \"https://registry.npmjs.org/greet-plugin/-/1.0.0.tgz\", integrity = {integrity} }},"
+        );
+        fs::write(&lock, text.replace(line, &format!("{added}\n{line}"))).unwrap();
+        sandbox.devsh(&["run", "--", "greet"]).error(&[
+            "a package too many",
+            &format!("no package asks for `{part}`"),
+            "devsh lock --upgrade",
+        ]);
+    }
+}
+
 /// A dependency that names an address leads away from the registry, so it is not locked.
 #[test]
 fn a_dependency_from_another_server_is_refused() {

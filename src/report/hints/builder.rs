@@ -116,13 +116,19 @@ fn restore_lockfile(tool: &Tool) -> String {
 }
 
 fn describe_installation(reason: &store::Error, tool: &Tool, version: &Version) -> Failure {
+    let edited = |message: String| {
+        Failure::new(message)
+            .note(reason.to_string())
+            .note("the lockfile was edited or merged wrongly; nothing was added to the store")
+            .hint(restore_lockfile(tool))
+    };
     match reason {
-        store::Error::OtherPackage { .. } => Failure::new(format!(
+        store::Error::OtherPackage { .. } => edited(format!(
             "the artifact of `{tool}` {version} is another package"
-        ))
-        .note(reason.to_string())
-        .note("the lockfile was edited or merged wrongly; nothing was added to the store")
-        .hint(restore_lockfile(tool)),
+        )),
+        store::Error::NotRequested { .. } => edited(format!(
+            "`{tool}` {version} is locked with a package too many"
+        )),
         _ => purpose(
             Failure::from(reason),
             &format!("to install `{tool}` {version}"),

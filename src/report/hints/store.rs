@@ -27,6 +27,7 @@ impl From<&store::Error> for Failure {
             .hint("update devsh"),
         store::Error::Unpack { .. }
         | store::Error::OtherPackage { .. }
+        | store::Error::NotRequested { .. }
         | store::Error::Refused { .. }
         | store::Error::Archive { .. } => {
             Self::new(error.to_string()).note("nothing was added to the store")

@@ -143,7 +143,7 @@ impl<'a> Packages<'a> {
 
     /// Links the programs. One whose file is not in the tarball is left out, as npm does.
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
-        self.check_aliases()?;
+        self.check_requested()?;
         let mut linked = 0;
         for (name, path) in &self.programs {
             let there = format!("{ROOT}/{}/{path}", self.name);
@@ -162,9 +162,9 @@ impl<'a> Packages<'a> {
 }
 
 impl Packages<'_> {
-    /// Checks that a package under another name is one that a package of the tool asks for by this name: the address in
-    /// the lockfile alone proves nothing.
-    fn check_aliases(&self) -> Result<(), Error> {
+    /// Checks that a package of the tool asks for each package, and for one under another name by this name: the
+    /// lockfile alone proves nothing, and tools load plugins that they find.
+    fn check_requested(&self) -> Result<(), Error> {
         let mut aliases = BTreeSet::new();
         let mut reached = BTreeSet::from([self.name.as_str()]);
         let mut open = vec![self.name.as_str()];
@@ -183,6 +183,15 @@ impl Packages<'_> {
                     open.push(found);
                 }
             }
+        }
+        if let Some(place) = self
+            .placed
+            .keys()
+            .find(|place| !reached.contains(&***place))
+        {
+            return Err(Error::NotRequested {
+                package: place.clone(),
+            });
         }
         let other = self.placed.iter().find(|(place, package)| {
             let is_own = package.name == name_of_place(place);
