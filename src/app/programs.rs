@@ -50,6 +50,8 @@ pub enum NewName {
     Program { tool: String, program: String },
     /// A place of prebuilt programs that the lockfile gives for a crate.
     Place { tool: String, place: String },
+    /// Another source of the catalogue than the tool had before.
+    Source { tool: String, source: String },
 }
 
 impl fmt::Display for NewName {
@@ -58,6 +60,7 @@ impl fmt::Display for NewName {
             Self::CondaPackage(name) => write!(formatter, "the conda package `{name}`"),
             Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
             Self::Place { tool, place } => write!(formatter, "`{place}` for `{tool}`"),
+            Self::Source { tool, source } => write!(formatter, "`{source}` for `{tool}`"),
         }
     }
 }
@@ -114,30 +117,43 @@ pub fn approve_resolved(
             let entries = approved.entries.entry(list).or_default();
             entries.extend(digests.difference(&old));
         }
-        // devsh has read these places in the crate itself.
-        for (tool, places) in resolved_places(project, before, after) {
-            approved.names.entry(places_of(&tool)).or_insert(places);
+        for (tool, locked) in resolved_tools(project, before, after) {
+            // devsh has read these places in the crate itself.
+            let places = places_of_crate(tool, locked);
+            if !places.is_empty() {
+                let list = places_of(&tool.to_string());
+                approved.names.entry(list).or_insert(places);
+            }
+            if let Some(name) = catalogue_source(tool, locked) {
+                approve_name(approved, &name);
+            }
         }
     })
 }
 
-/// Returns the places of the prebuilt programs of crates whose lock entries are new, by tool.
-fn resolved_places(
-    project: &Project,
+/// Returns the tools whose lock entries are new.
+fn resolved_tools<'a>(
+    project: &'a Project,
     before: &Lockfile,
-    after: &Lockfile,
-) -> BTreeMap<String, BTreeSet<String>> {
+    after: &'a Lockfile,
+) -> Vec<(&'a Tool, &'a LockedPackage)> {
     let shells = project.preview().shells.values();
     let tools = shells.flat_map(|shell| &shell.tools);
-    let places = tools.filter_map(|(tool, request)| {
+    let resolved = tools.filter_map(|(tool, request)| {
         let locked = after.locked(tool, request)?;
-        if before.locked(tool, request) == Some(locked) {
-            return None;
-        }
-        let places = places_of_crate(tool, locked);
-        (!places.is_empty()).then(|| (tool.to_string(), places))
+        (before.locked(tool, request) != Some(locked)).then_some((tool, locked))
     });
-    places.collect()
+    resolved.collect()
+}
+
+/// Returns the source of a tool for which the catalogue has several.
+fn catalogue_source(tool: &Tool, locked: &LockedPackage) -> Option<NewName> {
+    let suppliers = tool.suppliers();
+    let is_choice = suppliers.len() > 1 && suppliers.contains(&locked.supplier);
+    is_choice.then(|| NewName::Source {
+        tool: tool.to_string(),
+        source: locked.supplier.to_string(),
+    })
 }
 
 /// The dev shell whose places are checked.
@@ -232,25 +248,46 @@ fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewN
             continue;
         };
         let tool_name = tool.to_string();
-        let known = approved.names.get(&places_of(&tool_name));
-        let mut places = places_of_crate(tool, locked);
-        places.retain(|place| known.is_none_or(|known| !known.contains(place)));
-        new.extend(places.into_iter().map(|place| NewName::Place {
+        let places = places_of_crate(tool, locked).into_iter();
+        let names = places.map(|place| NewName::Place {
             tool: tool_name.clone(),
             place,
-        }));
+        });
+        new.extend(names.filter(|name| !is_approved(approved, name)));
     }
+    let entries = LazyCell::new(|| entries(inputs));
+    new.extend(new_sources(approved, inputs, &entries));
     let channels = losing_channels(inputs);
-    if channels.is_empty() || has_approved_entry(approved, CONDA_PACKAGES, &entries(inputs)) {
+    if channels.is_empty() || has_approved_entry(approved, CONDA_PACKAGES, &entries) {
         return new;
     }
-    let is_known = |(tool, place): &(String, String)| {
-        let known = approved.names.get(&places_of(tool));
-        known.is_some_and(|known| known.contains(place))
-    };
-    let unknown = channels.into_iter().filter(|one| !is_known(one));
-    new.extend(unknown.map(|(tool, place)| NewName::Place { tool, place }));
+    let channels = channels.into_iter();
+    let names = channels.map(|(tool, place)| NewName::Place { tool, place });
+    new.extend(names.filter(|name| !is_approved(approved, name)));
     new
+}
+
+/// Returns the sources of tools that are not approved, where the catalogue has several: other publishers make them.
+fn new_sources(
+    approved: &ApprovedPrograms,
+    inputs: &BuildInputs<'_>,
+    entries: &EntryDigests,
+) -> Vec<NewName> {
+    let sources = catalogue_sources(inputs).into_iter();
+    let new = sources.filter(|(tool, name)| {
+        !is_approved(approved, name) && !has_approved_entry(approved, tool, entries)
+    });
+    new.map(|(_, name)| name).collect()
+}
+
+/// Returns the sources of the tools on `PATH` for which the catalogue has several.
+fn catalogue_sources(inputs: &BuildInputs<'_>) -> Vec<(String, NewName)> {
+    let tools = inputs.shell.tools.iter();
+    let sources = tools.filter_map(|(tool, request)| {
+        let locked = inputs.lockfile.locked(tool, request)?;
+        Some((tool.to_string(), catalogue_source(tool, locked)?))
+    });
+    sources.collect()
 }
 
 /// Returns the conda packages that are not from the first channel of the manifest, with their channels. A lockfile alone
@@ -414,8 +451,9 @@ fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Fa
     let only_packages = new
         .iter()
         .all(|one| matches!(one, NewName::CondaPackage(_)));
-    let only_places = new.iter().all(|one| matches!(one, NewName::Place { .. }));
-    let what = match (only_packages, only_places) {
+    let is_source = |one: &NewName| matches!(one, NewName::Place { .. } | NewName::Source { .. });
+    let only_sources = new.iter().all(is_source);
+    let what = match (only_packages, only_sources) {
         (true, _) => "packages",
         (_, true) => "sources of programs",
         _ => "programs",
@@ -467,6 +505,11 @@ fn compare(
             approved.names.entry(name).or_default().extend(programs);
         } else {
             new.extend(new_programs(&name, &programs, &known));
+        }
+    }
+    for (tool, source) in catalogue_sources(inputs) {
+        if has_approved_entry(approved, &tool, &entries) {
+            approve_name(approved, &source);
         }
     }
     new.extend(new_conda_packages(
@@ -641,11 +684,23 @@ pub fn approve(session: &Session<'_>, project: &Project, new: &[NewName]) -> Res
 }
 
 fn approve_name(approved: &mut ApprovedPrograms, name: &NewName) {
-    let (list, name) = match name {
+    let (list, name) = list_of(name);
+    let names = approved.names.entry(list).or_default();
+    names.insert(name.to_owned());
+}
+
+fn is_approved(approved: &ApprovedPrograms, name: &NewName) -> bool {
+    let (list, name) = list_of(name);
+    let names = approved.names.get(&list);
+    names.is_some_and(|names| names.contains(name))
+}
+
+/// Returns the list that has an approved name, and the name there.
+fn list_of(name: &NewName) -> (String, &str) {
+    match name {
         NewName::CondaPackage(name) => (CONDA_PACKAGES.to_owned(), name),
         NewName::Program { tool, program } => (tool.clone(), program),
         NewName::Place { tool, place } => (places_of(tool), place),
-    };
-    let names = approved.names.entry(list).or_default();
-    names.insert(name.clone());
+        NewName::Source { tool, source } => (format!("sources of {tool}"), source),
+    }
 }

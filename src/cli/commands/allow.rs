@@ -101,6 +101,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
                 NewName::CondaPackage(name) => ("conda package".to_owned(), name),
                 NewName::Program { tool, program } => (format!("program of {tool}"), program),
                 NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
+                NewName::Source { tool, source } => (format!("source of {tool}"), source),
             };
             (name, Difference::Added(value.clone()))
         });
