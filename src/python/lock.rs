@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     locked_wheel::LockedWheel,
     marker::{Marker, TargetEnvironment},
-    requirement::{PythonRequirement, is_built_metadata},
+    requirement::PythonRequirement,
     scope::Scope,
     settings::{PackageSetting, SettingKind, option_lines},
 };
@@ -395,12 +395,11 @@ impl PythonLock {
             .chain(&self.constraints)
             .chain(&self.overrides)
             .filter_map(|loose| {
-                let url = loose.requirement.url.clone()?;
-                if is_built_metadata(&url) {
-                    // The facts about its build say which code runs.
-                    return None;
-                }
-                Some(of_address(loose.requirement.name.to_string(), url))
+                let requirement = &loose.requirement;
+                // The facts about a build of the project say which code runs.
+                let url = requirement.url.clone();
+                let url = url.filter(|_| !requirement.is_project_build())?;
+                Some(of_address(requirement.name.to_string(), url))
             });
         let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();
         foreign.sort();

@@ -8,11 +8,10 @@ use crate::{
     package::{Invalid, PackageName},
 };
 
-/// The fragment with the digest of a build's inputs. It changes the requirement on the metadata of a project when they
-/// change, so it is resolved again.
-pub(super) const INPUTS: &str = "#inputs=";
+/// The fragment with the digest of a build's inputs.
+const INPUTS: &str = "#inputs=";
 
-/// Returns whether a requirement means the dependencies of a project that only its build system knows.
+/// Returns whether an approved requirement means the dependencies of a project that only its build system knows.
 pub fn is_built_metadata(requirement: &str) -> bool {
     requirement.contains("file://") && requirement.contains(INPUTS)
 }
@@ -32,12 +31,29 @@ pub struct PythonRequirement {
     /// The address (`name @ https://…`), if it does not come from an index.
     pub url: Option<String>,
     pub marker: Marker,
+    /// True if devsh made the requirement: it means the metadata that a build of the project gives.
+    is_project_build: bool,
     /// The admitted versions (`>=0.30,<1`); empty for all.
     versions: String,
     text: String,
 }
 
 impl PythonRequirement {
+    /// Returns the requirement on the metadata of the project `name` in the directory at `url`. It changes with the digest
+    /// of the build's inputs, so it is resolved again then.
+    pub(super) fn of_project_build(name: &str, url: &str, inputs: &str) -> Result<Self, Invalid> {
+        let text = format!("{name} @ {url}{INPUTS}{inputs}");
+        Ok(Self {
+            is_project_build: true,
+            ..text.parse()?
+        })
+    }
+
+    /// Returns whether devsh made the requirement for a build of the project. A text that looks the same is none.
+    pub(super) const fn is_project_build(&self) -> bool {
+        self.is_project_build
+    }
+
     /// Returns the requirement on one line, as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -104,6 +120,7 @@ impl FromStr for PythonRequirement {
             exact: exact(&versions).map(str::to_owned),
             url: url.map(str::to_owned),
             marker: marker.parse()?,
+            is_project_build: false,
             versions,
             text: text.to_owned(),
         })

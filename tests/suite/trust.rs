@@ -278,6 +278,38 @@ fn sources_of_code_in_a_python_environment_need_approval() {
 }
 
 #[test]
+fn an_address_that_looks_like_a_build_of_the_project_needs_approval() {
+    let server = Server::start();
+    for list in ["requirements.txt", "pyproject.toml"] {
+        for place in [
+            format!("{}/a-1-py3-none-any.whl?file://#inputs=1", server.address()),
+            format!("{}/a-1.tar.gz?file://#inputs=1", server.address()),
+            "file:///srv/a#inputs=1".to_owned(),
+            "file://${PROJECT_ROOT}/sub#inputs=1".to_owned(),
+        ] {
+            let content = |requirement: &str| {
+                if list == "requirements.txt" {
+                    format!("{requirement}\n")
+                } else {
+                    let requirement = requirement.replace('\n', "\", \"");
+                    format!(
+                        "[project]\nname = \"app\"\nversion = \"1\"\ndependencies = [\"{requirement}\"]\n"
+                    )
+                }
+            };
+            let sandbox = Sandbox::new();
+            sandbox.write(list, content("idna"));
+            // The build fails without an index. The approval still counts.
+            sandbox.devsh(&["allow"]);
+            sandbox.write(list, content(&format!("idna\na @ {place}")));
+            let outcome = sandbox.devsh(&["run", "--", "true"]);
+            outcome.error(&["has changed since you allowed it"]);
+        }
+    }
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
 fn a_project_can_be_named() {
     let (sandbox, _server) = prepared();
     let from = |arguments: &[&str]| {

@@ -5,7 +5,7 @@ use crate::{
     manifest::{Error, Text},
     python::{
         lock::{LooseRequirement, PythonLock},
-        requirement::{INPUTS, PythonRequirement},
+        requirement::PythonRequirement,
         scope::Scope,
     },
 };
@@ -19,10 +19,8 @@ pub(super) fn add_metadata(
     inputs: &str,
 ) -> Result<(), Error> {
     let url = file_url(folder_of(file), "");
-    let written = format!("{name} @ {url}{INPUTS}{inputs}");
-    let requirement: PythonRequirement = written
-        .parse()
-        .map_err(|invalid| file.error(0..0, invalid))?;
+    let requirement = PythonRequirement::of_project_build(name, &url, inputs);
+    let requirement = requirement.map_err(|invalid| file.error(0..0, invalid))?;
     lock.loose.push(LooseRequirement { scope, requirement });
     Ok(())
 }
