@@ -183,8 +183,10 @@ function __devsh_alias --argument-names __devsh_name __devsh_value
         end
     end
     set -l __devsh_about (string escape -- "alias $__devsh_name=$argv[2]")
+    # The text is evaluated when the alias is used, not here: an `end` in it would close the function.
+    set -l __devsh_body (string escape -- "$__devsh_value \$argv")
     # Without --wraps: fish keeps it after the function is erased.
-    eval "function $__devsh_name --description $__devsh_about; $__devsh_value \$argv; end"
+    eval "function $__devsh_name --description $__devsh_about; eval $__devsh_body; end"
     set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
 end
 

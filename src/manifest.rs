@@ -373,12 +373,14 @@ impl FromStr for AliasName {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
             && (text.as_bytes()[0].is_ascii_alphabetic() || text.as_bytes()[0] == b'_')
-            && !text.starts_with("__devsh");
+            && !text.starts_with("__devsh")
+            // fish calls functions with these names by itself.
+            && !["fish_", "__fish"].iter().any(|own| text.starts_with(own));
         if valid {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(
-                "an alias name (letters, digits, `-`, `_` and `.`)",
+                "an alias name (letters, digits, `-`, `_` and `.`, and none that fish calls)",
                 text,
             ))
         }

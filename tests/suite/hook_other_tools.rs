@@ -435,6 +435,27 @@ fn aliases_named_like_builtins_work_in_fish() {
 }
 
 #[test]
+fn the_text_of_an_alias_runs_only_when_it_is_used() {
+    for_each_shell(|shell| {
+        let text = "true; end; set -g CAUGHT yes; function unused; true";
+        let sandbox = with(&format!(
+            "[env]\nACTIVE = \"yes\"\n[aliases]\nlate = \"{text}\"\nwords = \"printf '%s|' a\"\n"
+        ));
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("CAUGHT"), None);
+        assert_eq!(pty.run("words 'b  c' '$HOME'; echo"), "a|b  c|$HOME|\n");
+        pty.leave();
+    });
+    for name in ["fish_prompt", "fish_title", "__fish_config_interactive"] {
+        let sandbox = Sandbox::new().manifest(&format!("[aliases]\n{name} = \"ls\"\n"));
+        sandbox
+            .devsh(&["allow"])
+            .error(&["an alias name", "devshell.toml:2"]);
+    }
+}
+
+#[test]
 fn devsh_finds_its_files_when_the_project_sets_home() {
     for_each_shell(|shell| {
         for name in ["HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
