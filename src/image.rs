@@ -17,7 +17,7 @@ mod sbom;
 
 pub use error::Error;
 pub use files::{CopiedFiles, LayerFiles, ObjectFiles, ProfileFiles};
-pub use ignore_files::IgnoreFiles;
+pub use ignore_files::{IgnoreFiles, WorkTree};
 pub use layer::{ImageLayer, LayerWriter};
 pub use layout::{EngineImage, ImageLayout, write_archive};
 pub use model::{

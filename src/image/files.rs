@@ -97,7 +97,7 @@ impl LayerFiles {
             return Err(Error::NothingToCopy(copied.from.to_owned()));
         }
         // The parents of the path have their own `.gitignore` files.
-        let mut git = vec![IgnoreFiles::git(copied.root)?];
+        let mut git = copied.ignored.git_above(copied.root)?;
         let mut place = copied.root.to_owned();
         for part in Path::new(copied.from) {
             if place != copied.root {

@@ -32,11 +32,26 @@ pub struct IgnoreFiles {
     always: Gitignore,
     /// Other files and directories that an image must not have in it, such as what devsh writes.
     left_out: Vec<PathBuf>,
+    /// The patterns of the repository for the directories above the project, the outermost first.
+    above: Vec<Gitignore>,
+}
+
+/// The Git repository of a project.
+#[derive(Debug)]
+pub struct WorkTree<'a> {
+    /// The directory at its top.
+    pub top: &'a Path,
+    /// Its file with patterns that are not committed.
+    pub exclude: &'a Path,
 }
 
 impl IgnoreFiles {
     /// Reads the patterns of the project at `root`; images have nothing of `left_out` either.
-    pub fn read(root: &Path, left_out: Vec<PathBuf>) -> Result<Self, Error> {
+    pub fn read(
+        root: &Path,
+        left_out: Vec<PathBuf>,
+        work_tree: Option<WorkTree<'_>>,
+    ) -> Result<Self, Error> {
         let mut docker = GitignoreBuilder::new(root);
         let text = text(&root.join(".dockerignore"))?;
         for line in text.lines() {
@@ -52,16 +67,20 @@ impl IgnoreFiles {
             docker: build(&docker, ".dockerignore")?,
             always: build(&always, "devsh")?,
             left_out,
+            above: work_tree.map_or_else(|| Ok(Vec::new()), |tree| tree.patterns_above(root))?,
         })
+    }
+
+    /// Returns the patterns of the repository for the directories above the project and for its own, the outermost first.
+    pub(super) fn git_above(&self, root: &Path) -> Result<Vec<Gitignore>, Error> {
+        let mut all = self.above.clone();
+        all.push(Self::git(root)?);
+        Ok(all)
     }
 
     /// Reads the `.gitignore` of one directory.
     pub(super) fn git(directory: &Path) -> Result<Gitignore, Error> {
-        let mut builder = GitignoreBuilder::new(directory);
-        for line in text(&directory.join(".gitignore"))?.lines() {
-            add(&mut builder, ".gitignore", line)?;
-        }
-        build(&builder, ".gitignore")
+        patterns(directory, &directory.join(".gitignore"))
     }
 
     /// Returns whether a path is left out; `git` has the files of its parents, the outermost first.
@@ -81,6 +100,30 @@ impl IgnoreFiles {
             .find(|found| !found.is_none())
             .is_some_and(|found| found.is_ignore())
     }
+}
+
+impl WorkTree<'_> {
+    fn patterns_above(&self, root: &Path) -> Result<Vec<Gitignore>, Error> {
+        let mut above: Vec<_> = root.ancestors().skip(1).collect();
+        above.retain(|directory| directory.starts_with(self.top));
+        let own = above
+            .iter()
+            .rev()
+            .map(|directory| IgnoreFiles::git(directory));
+        std::iter::once(patterns(self.top, self.exclude))
+            .chain(own)
+            .collect()
+    }
+}
+
+/// Reads a file with patterns for `directory`.
+fn patterns(directory: &Path, file: &Path) -> Result<Gitignore, Error> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut builder = GitignoreBuilder::new(directory);
+    for line in text(file)?.lines() {
+        add(&mut builder, &name, line)?;
+    }
+    build(&builder, &name)
 }
 
 /// Returns a pattern of `.dockerignore` in the language of `.gitignore`: the former begin at the root.

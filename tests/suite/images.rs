@@ -135,9 +135,17 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
     let sandbox = project(&server, Sandbox::odd());
     sandbox.write(
         "devshell.toml",
-        format!("{MANIFEST}\n[env-files]\nload = [\"local.conf\"]\n"),
+        format!("{MANIFEST}\n[env-files]\nload = [\"local.conf\", \"linked.conf\"]\n"),
     );
     sandbox.write("local.conf", "TOKEN=x\n");
+    sandbox.write("conf/real.conf", "TOKEN=x\n");
+    std::os::unix::fs::symlink("conf/real.conf", sandbox.project().join("linked.conf")).unwrap();
+    // The project is a directory of a larger repository.
+    fs::create_dir_all(sandbox.root().join(".git/info")).unwrap();
+    fs::write(sandbox.root().join(".git/info/exclude"), "excluded.txt\n").unwrap();
+    fs::write(sandbox.root().join(".gitignore"), "above.txt\n").unwrap();
+    sandbox.write("app/excluded.txt", "x");
+    sandbox.write("app/above.txt", "x");
     sandbox.write("app/.env", "TOKEN=x\n");
     sandbox.write("app/.env.local", "TOKEN=x\n");
     sandbox.write("app/.env.example", "TOKEN=\n");
@@ -168,6 +176,10 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
         "app/app/__pycache__",
         "app/.git",
         "app/local.conf",
+        "app/linked.conf",
+        "app/conf/real.conf",
+        "app/app/excluded.txt",
+        "app/app/above.txt",
         "app/app/.env",
         "app/app/.env.local",
     ] {

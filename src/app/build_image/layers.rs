@@ -1,7 +1,7 @@
 //! The layers of an image above its base: store objects, the profile, and files of the project.
 
 use std::{
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
 };
 
@@ -10,11 +10,11 @@ use crate::{
     builder::BuiltShell,
     image::{
         self, CopiedFiles, IgnoreFiles, ImageLayer, ImageLayout, LayerFiles, ObjectFiles,
-        ProfileFiles, Relocation,
+        ProfileFiles, Relocation, WorkTree,
     },
     manifest::ImageRequest,
     package::System,
-    project::Project,
+    project::{Project, repository::Repository},
     report::failure::Failure,
     store::{self, ObjectRecord, PrefixNotes, PrefixPackages, Store},
     util::{digest_input::DigestInput, parallel},
@@ -63,7 +63,7 @@ pub(super) fn write_layers(
     let blobs = target.layout.blobs();
     let mut prefixes = Vec::new();
     for conda in &objects.prefixes {
-        let requested = PrefixNotes::read(&conda.prefix).programs.into_keys();
+        let requested = PrefixNotes::read(&conda.prefix)?.programs.into_keys();
         let packages = PrefixPackages {
             objects: &conda.packages,
             requested: &requested.collect(),
@@ -127,9 +127,14 @@ pub(super) fn write_layers(
         let env_files = layers_of_project
             .iter()
             .flat_map(|one| one.env_files.keys());
-        let env_files = env_files.map(|file| project.root().join(file));
+        // A symlink is left out with its target.
+        let env_files = env_files.flat_map(|file| {
+            let place = project.root().join(file);
+            let target = place.canonicalize().ok();
+            iter::once(place).chain(target)
+        });
         let left_out = target.outputs.iter().cloned().chain(env_files).collect();
-        let ignored = IgnoreFiles::read(project.root(), left_out)?;
+        let ignored = read_ignored(project.root(), left_out)?;
         let mut copied = LayerFiles::default();
         for rule in &request.copy {
             copied
@@ -146,6 +151,21 @@ pub(super) fn write_layers(
         layers.push(copied.write(&blobs, "project")?);
     }
     Ok(WrittenLayers { layers, relocation })
+}
+
+/// Reads the patterns for what an image must not have of the project.
+fn read_ignored(root: &Path, left_out: Vec<PathBuf>) -> Result<IgnoreFiles, Failure> {
+    let repository = Repository::of(root);
+    let place = repository.as_ref().and_then(|repository| {
+        let top = root
+            .ancestors()
+            .find(|top| top.join(&repository.below) == root)?;
+        Some((top, repository.common.join("info/exclude")))
+    });
+    let work_tree = place
+        .as_ref()
+        .map(|(top, exclude)| WorkTree { top, exclude });
+    Ok(IgnoreFiles::read(root, left_out, work_tree)?)
 }
 
 /// Returns the place of an environment on the Python of a conda prefix, whose name in the store depends on the place
