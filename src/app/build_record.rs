@@ -217,9 +217,10 @@ pub fn unneeded_conda_packages(
         mode: BuildMode::Foreground,
     };
     let request = inputs.request(project, shell, session.config()?, options);
-    with_builder(session, &Silent, |builder| {
+    let packages = with_builder(session, &Silent, |builder| {
         builder.unneeded_conda_packages(&request)
-    })
+    })?;
+    Ok(packages?)
 }
 
 /// Returns the record of a dev shell from before a lockfile could not be read any more, with that as a missing part;

@@ -122,7 +122,7 @@ impl Builder<'_> {
     pub fn unneeded_conda_packages(
         &self,
         request: &BuildRequest<'_>,
-    ) -> BTreeMap<String, BTreeSet<String>> {
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, store::Error> {
         let mut tools = request.tools.iter();
         let conda = tools.find(|requested| requested.tool.source == Source::Conda);
         let prefix = conda.and_then(|requested| {
@@ -130,7 +130,10 @@ impl Builder<'_> {
             let (prefix, _) = self.link_conda(request, requested, artifacts).ok()?;
             Some(prefix)
         });
-        prefix.map_or_else(BTreeMap::new, |prefix| PrefixNotes::read(&prefix).unneeded)
+        prefix.map_or_else(
+            || Ok(BTreeMap::new()),
+            |prefix| Ok(PrefixNotes::read(&prefix)?.unneeded),
+        )
     }
 
     /// Returns the environment of the conda tools that were served, with the variables of its packages.
@@ -157,14 +160,15 @@ impl Builder<'_> {
         };
         let artifacts = locked.artifacts.get(&request.system).map(Vec::as_slice);
         let artifacts = artifacts.unwrap_or_default();
+        let failed = |reason| Error::Install {
+            tool: Box::new(requested.tool.clone()),
+            version: locked.version.clone(),
+            reason: Box::new(reason),
+        };
         let (_, packages) = self
             .link_conda(request, requested, artifacts)
-            .map_err(|reason| Error::Install {
-                tool: Box::new(requested.tool.clone()),
-                version: locked.version.clone(),
-                reason: Box::new(reason),
-            })?;
-        let notes = PrefixNotes::read(prefix);
+            .map_err(failed)?;
+        let notes = PrefixNotes::read(prefix).map_err(failed)?;
         if let Some(approved) = &request.approved_conda
             && !notes.unneeded.keys().all(|name| approved.contains(name))
         {
@@ -287,7 +291,7 @@ impl CondaEnvironment {
         let scripts = notes.scripts.iter().map(|package| {
             format!("the conda package `{package}` has a script that runs after an installation by other tools; devsh did not run it")
         });
-        let clobbered = notes.clobbered.iter().take(3).map(|file| {
+        let clobbered = notes.clobbered.iter().map(|file| {
             format!(
                 "`{}` is in the conda packages `{}` and `{}`; that of `{}` is used",
                 file.path,

@@ -55,6 +55,9 @@ const NOTES: &str = "conda-meta/devsh.json";
 /// Longest accepted note, in bytes.
 const LIMIT: u64 = 16 << 20;
 
+/// The number of files of several packages that the user is told about.
+const SHOWN: usize = 3;
+
 /// The directories with what packages set when an environment is activated.
 const ACTIVATION: [&str; 2] = ["etc/conda/activate.d/", "etc/conda/env_vars.d/"];
 
@@ -69,7 +72,7 @@ pub struct PrefixNotes {
     pub unset: BTreeSet<String>,
     /// Packages with a script that would run after an installation by another tool.
     pub scripts: Vec<String>,
-    /// Files that several packages have.
+    /// The first files that several packages have.
     pub clobbered: Vec<ClobberedFile>,
 }
 
@@ -240,13 +243,17 @@ impl Store {
 }
 
 impl PrefixNotes {
-    /// Reads the notes on a prefix.
-    pub fn read(prefix: &Path) -> Self {
-        let bytes = files::read_bounded(&prefix.join(NOTES), LIMIT)
-            .ok()
-            .flatten();
+    /// Reads the notes on a prefix. Without them nothing of the prefix may be used: they decide what the user is asked.
+    pub fn read(prefix: &Path) -> Result<Self, Error> {
+        let bytes = files::read_bounded(&prefix.join(NOTES), LIMIT)?;
         let notes = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        notes.unwrap_or_default()
+        notes.ok_or_else(|| Error::Damaged {
+            path: prefix
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        })
     }
 }
 
@@ -492,7 +499,7 @@ fn choose_files<'p>(
             }
         }
     }
-    let clobbered = clobbered.into_iter().map(|(path, packages)| {
+    let clobbered = clobbered.into_iter().take(SHOWN).map(|(path, packages)| {
         let from = files.get(&path).map_or("", |file| file.package.name());
         ClobberedFile {
             from: from.to_owned(),

@@ -445,7 +445,7 @@ fn a_prefix_shares_files_and_names_its_place() {
     );
     let description = String::from_utf8(read("conda-meta/tool-1.1.1w-h0_0.json")).unwrap();
     assert!(description.contains("\"bin/tool\""), "{description}");
-    let notes = PrefixNotes::read(&prefix);
+    let notes = PrefixNotes::read(&prefix).unwrap();
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     let programs = [
         ("code", names(&["helper", "run"])),
@@ -485,13 +485,31 @@ fn a_file_of_several_packages_is_that_of_the_dependent_one() {
     let objects = [fixture.conda(&top).unwrap(), fixture.conda(&base).unwrap()];
     let prefix = fixture.prefix(&objects).unwrap();
     assert_eq!(fs::read_to_string(prefix.join("lib/x")).unwrap(), "top");
-    let notes = PrefixNotes::read(&prefix);
+    let notes = PrefixNotes::read(&prefix).unwrap();
     assert_eq!(notes.scripts, ["zbase"]);
     let [clobbered] = &notes.clobbered[..] else {
         panic!("{notes:?}");
     };
     assert_eq!((&*clobbered.path, &*clobbered.from), ("lib/x", "atop"));
     assert_eq!(clobbered.others, ["zbase"]);
+}
+
+#[test]
+fn many_common_files_hide_no_package() {
+    let fixture = Fixture::new();
+    let places = ["lib/a", "lib/b", "lib/c", "lib/d"];
+    let package = |name| TestPackage::new(name, places.map(|place| text(place, name)).to_vec());
+    let objects = [
+        fixture.conda(&package("wanted")).unwrap(),
+        fixture.conda(&package("other")).unwrap(),
+    ];
+    let prefix = fixture.prefix_of(&objects, &["wanted"]).unwrap();
+    let notes = PrefixNotes::read(&prefix).unwrap();
+    assert_eq!(notes.unneeded.into_keys().collect::<Vec<_>>(), ["other"]);
+    assert_eq!(notes.clobbered.len(), 3, "those that are shown");
+    let nothing = tempfile::tempdir().unwrap();
+    let unknown = PrefixNotes::read(nothing.path());
+    assert!(matches!(unknown, Err(Error::Damaged { .. })), "{unknown:?}");
 }
 
 #[test]
@@ -526,7 +544,7 @@ fn a_package_that_no_other_needs_replaces_and_sets_nothing() {
     assert_eq!(read("bin/tool").as_deref(), Some("wanted"));
     assert_eq!(read("etc/conda/activate.d/guest.sh"), None);
     assert_eq!(read("etc/conda/env_vars.d/guest.json"), None);
-    let notes = PrefixNotes::read(&prefix);
+    let notes = PrefixNotes::read(&prefix).unwrap();
     let name = |name: &str| name.to_owned();
     let programs = [(name("wanted"), [name("l"), name("tool")].into())];
     assert_eq!(notes.programs, programs.into());
@@ -539,7 +557,7 @@ fn a_package_that_no_other_needs_replaces_and_sets_nothing() {
     let prefix = fixture.prefix_of(&objects, &["guest", "wanted"]).unwrap();
     let text = fs::read_to_string(prefix.join("lib/x")).unwrap();
     assert_eq!(text, "guest");
-    assert_eq!(PrefixNotes::read(&prefix).unneeded, [].into());
+    assert_eq!(PrefixNotes::read(&prefix).unwrap().unneeded, [].into());
 }
 
 #[test]
