@@ -36,8 +36,10 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// The number of uv's last lines that are kept.
 const LINES: usize = 20;
 /// Prefixes of variables that change what uv or Python does.
-const CLOSED: [&str; 6] = [
+const CLOSED: [&str; 7] = [
     "CONDA_",
+    // The key that signs for a team is here, and builds of packages get what uv gets.
+    "DEVSH_",
     "PIP_",
     "PYTHON",
     "UV_",
