@@ -11,7 +11,7 @@ mod checksums;
 pub mod conda;
 mod error;
 mod fill;
-mod github;
+pub mod github;
 pub mod glibc;
 mod go;
 pub mod host;

@@ -11,8 +11,8 @@ use crate::{
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
-    report::failure::Failure,
-    sources,
+    report::{failure::Failure, hints},
+    sources::{self, github},
     util::digest_input::DigestInput,
 };
 
@@ -166,9 +166,28 @@ impl<'a> BuildInputs<'a> {
         artifacts.filter(move |(supplier, artifact)| !named(supplier, &artifact.url))
     }
 
-    /// Fails if the lockfile leads to a server that is not one of the supplier's.
+    /// Fails if the lockfile leads to a server that is not one of the supplier's, or to another release than the manifest
+    /// asks for.
     pub fn refuse_untrusted(&self, session: &Session<'_>, system: System) -> Result<(), Failure> {
-        refuse_untrusted(session, self.artifacts(system))
+        refuse_untrusted(session, self.artifacts(system))?;
+        let hidden = self.hidden.iter().map(NamedRequest::pair);
+        for (tool, request) in self.shell.tools.iter().chain(hidden) {
+            let locked = self.lockfile.locked(tool, request);
+            // The crate names its files, and it was compared.
+            let locked = locked.filter(|locked| {
+                locked.supplier.source == Source::Github
+                    && !is_named_by_crate(tool, &locked.supplier)
+            });
+            let Some(locked) = locked else { continue };
+            let repository = tool.from_supplier(&locked.supplier);
+            for artifact in locked.artifacts.get(&system).into_iter().flatten() {
+                let (version, url) = (&locked.version, &artifact.url);
+                if !github::is_chosen(&repository, request, version, system, url) {
+                    return Err(hints::other_release(tool, version, url));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub fn request<'b>(

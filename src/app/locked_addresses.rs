@@ -49,7 +49,9 @@ fn is_listed_by_index(session: &Session<'_>, artifact: &Artifact) -> Result<bool
     let sources = query_versions::sources(session, &client)?;
     match pypi::files(&wheel.name, sources) {
         Err(sources::Error::UnknownPackage { .. }) => Ok(false),
-        files => Ok(files?.iter().any(|file| file.artifact.digest == artifact.digest)),
+        files => Ok(files?
+            .iter()
+            .any(|file| file.artifact.digest == artifact.digest)),
     }
 }
 

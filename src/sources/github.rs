@@ -10,6 +10,7 @@ mod release_list;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::{
@@ -156,14 +157,7 @@ fn chosen_assets<'r>(
         version,
     };
     let systems = System::ALL.into_iter().filter_map(|system| {
-        let expanded = options.asset(system).map(|name| {
-            let release = ReleaseName {
-                version,
-                tag: &release.tag,
-                system,
-            };
-            options.expand(name, &release).unwrap_or_default()
-        });
+        let expanded = expected_asset(options, version, &release.tag, system);
         let chosen = match &expanded {
             Some(name) => Some(name.as_str()),
             // Names for some systems say that the others have no asset.
@@ -186,6 +180,44 @@ fn artifact(asset: &Asset, digest: Digest) -> Option<Artifact> {
         digest,
         size: asset.size,
     })
+}
+
+/// Returns whether a locked file is of the release and, if the settings name an asset, the file that they choose.
+///
+/// `tool` is the repository. A lockfile needs no approval, and a repository may have releases of several products.
+pub fn is_chosen(
+    tool: &Tool,
+    request: &ToolRequest,
+    version: &Version,
+    system: System,
+    url: &Url,
+) -> bool {
+    let options = request.release_options(tool);
+    let tag = release_list::tag_of_asset(url);
+    let named = version_of_tag(&tag, tool.package.as_str(), options.tag_prefix());
+    if named.and_then(|named| named.parse().ok()).as_ref() != Some(version) {
+        return false;
+    }
+    let file = url.path_segments().and_then(|mut names| names.next_back());
+    let file = percent_decode_str(file.unwrap_or_default()).decode_utf8_lossy();
+    expected_asset(&options, version.as_str(), &tag, system)
+        .map_or_else(|| !options.names_assets(), |expected| expected == file)
+}
+
+/// Returns the file that the settings name for a system.
+fn expected_asset(
+    options: &ReleaseOptions,
+    version: &str,
+    tag: &str,
+    system: System,
+) -> Option<String> {
+    let name = options.asset(system)?;
+    let release = ReleaseName {
+        version,
+        tag,
+        system,
+    };
+    Some(options.expand(name, &release).unwrap_or_default())
 }
 
 /// Returns the version that a tag names. Without a prefix in the settings it is all of the tag, or follows `v`, the

@@ -269,6 +269,24 @@ fn settings_override_every_choice() {
     assert_eq!(greet(&sandbox), "greet 1.0.0\n");
     let other = sandbox.devsh(&["run", "--locked", "--trust", "--", "other"]);
     assert!(!other.status.success());
+    // A lockfile alone cannot choose another product, a tag that only ends in the version, or another file.
+    let digest = text.split("sha256 = \"").nth(1).unwrap();
+    let text_of_no_build = text.replace(&digest[..64], &"0".repeat(64));
+    for (chosen, forged) in [
+        ("download/cli/v1.0.0", "download/other/v1.0.0"),
+        ("download/cli/v1.0.0", "download/cli/v0-1.0.0"),
+        ("PORTABLE-1.0.0.tgz\"", "greet-linux-amd64\""),
+    ] {
+        let changed = text_of_no_build.replace(chosen, forged);
+        assert_ne!(changed, text_of_no_build, "{text}");
+        sandbox.write("devshell.lock", changed);
+        let refused = sandbox.devsh(&["run", "--trust", "--", "greet"]).code(3);
+        refused.error(&[
+            "not the file that the manifest asks for",
+            "devsh lock --upgrade github:team/greet",
+        ]);
+    }
+    sandbox.write("devshell.lock", &text);
     // A changed setting is a changed request.
     sandbox.write(
         "devshell.toml",
@@ -569,18 +587,16 @@ fn a_lockfile_cannot_name_another_repository_or_tag() {
     let sandbox = sandbox(&server, "\"github:team/greet\" = \"1\"");
     sandbox.devsh(&["lock", "--trust"]).success();
     let good = lockfile(&sandbox);
-    for (code, from, to, expected) in [
+    for (from, to, expected) in [
         (
-            3,
             "/team/greet/releases/",
             "/evil/greet/releases/",
             "evil/greet",
         ),
         (
-            125,
             "download/v1.0.0/greet_1.0.0",
             "download/v0.9.0/greet_0.9.0",
-            "the artifact is version v0.9.0 of `team/greet`",
+            "which is not the file that the manifest asks for",
         ),
     ] {
         let changed = good.replace(from, to).replace(
@@ -597,7 +613,7 @@ fn a_lockfile_cannot_name_another_repository_or_tag() {
         sandbox.write("devshell.lock", &changed);
         let run = sandbox
             .devsh(&["run", "--locked", "--trust", "--", "greet"])
-            .code(code);
+            .code(3);
         assert!(run.stderr.contains(expected), "{}", run.stderr);
     }
 }

@@ -1,3 +1,5 @@
+//! Which locked packages count as exact.
+
 use super::*;
 
 #[test]

@@ -4,6 +4,7 @@ use url::Url;
 
 use crate::{
     lockfile::{self, Problem},
+    package::{Tool, Version},
     report::failure::{Excerpt, ExitStatus, Failure},
 };
 
@@ -45,5 +46,15 @@ pub fn untrusted(url: &Url) -> Failure {
     .hint(format!(
         "if you trust the server, add `\"{host}{port}{path}\"` to `sources.hosts` in `config.toml`"
     ))
+    .code(ExitStatus::NotAllowed)
+}
+
+/// Returns the failure for a file of a release in a lockfile that the settings of the tool do not choose.
+pub fn other_release(tool: &Tool, version: &Version, url: &Url) -> Failure {
+    Failure::new(format!(
+        "the lockfile takes `{tool}` {version} from `{url}`, which is not the file that the manifest asks for"
+    ))
+    .note("a lockfile is used without approval, so it may only have files that `devsh lock` chooses")
+    .hint(format!("lock it again with `devsh lock --upgrade {tool}`"))
     .code(ExitStatus::NotAllowed)
 }
