@@ -115,8 +115,8 @@ impl Meter for Bar {
     }
 
     fn step(&self, what: &str, total: Option<u64>) {
-        self.drawn.set_position(0);
         if let Some(total) = total {
+            self.drawn.set_position(0);
             self.drawn.set_length(total);
             let width = TEXT.min(self.columns.saturating_sub(MEASURE));
             let form = format!(
@@ -124,10 +124,12 @@ impl Meter for Bar {
             );
             self.show(&form, self.text(what, width));
         } else {
-            self.drawn.unset_length();
-            self.drawn.reset_elapsed();
+            // The form comes first: each change is drawn, and the bar of the step before has no length any more.
             let text = self.text(what, self.columns.saturating_sub(SPINNER));
             self.show("{msg} {spinner} {elapsed}", text);
+            self.drawn.set_position(0);
+            self.drawn.unset_length();
+            self.drawn.reset_elapsed();
         }
     }
 

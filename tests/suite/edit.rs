@@ -175,6 +175,9 @@ fn search_and_outdated_ask_the_sources() {
         .collect();
     assert_eq!(row[..4], ["ruff", "0.13.0", "tool", "pypi"], "{found}");
     assert_eq!(row[5].trim(), "0.12.4 0.12.3", "{found}");
+    // An application has its own environment; no source serves this one here.
+    let found = sandbox.devsh(&["search", "black"]).success().stdout;
+    assert!(found.contains("  application  "), "{found}");
     sandbox
         .devsh(&["search", "rufff"])
         .code(1)
@@ -296,6 +299,7 @@ fn add_builds_the_dev_shell() {
     server.release();
     let seen = pty.finish();
     assert!(seen.contains("unpacking uv 0.9.0"), "{seen}");
+    assert!(!seen.contains("0 B/0 B"), "{seen}");
 }
 
 #[test]
