@@ -391,15 +391,13 @@ fn a_server_that_fails_is_asked_again_after_growing_pauses() {
     until(&sandbox, |status| {
         status["failed"].is_object() && status["building"].is_null()
     });
-    assert!((1..=30).contains(&wait(&sandbox)));
+    assert!(wait(&sandbox) <= 30);
     let shown = sandbox.devsh(&["status"]).success().stdout;
     assert!(shown.contains("by itself in "), "{shown}");
     server.requests();
-    for _ in 0..3 {
-        pty.leave();
-        pty.enter();
-        pty.type_line("true");
-    }
+    pty.leave();
+    pty.enter();
+    pty.type_line("true");
     assert_eq!(server.requests(), [""; 0], "no prompt asks");
     // The background build starts this process again after each pause.
     for pause in [60, 120] {

@@ -299,7 +299,7 @@ fn a_combination_of_dev_shells_is_one_environment() {
 }
 
 #[test]
-fn a_required_variable_is_checked() {
+fn an_expected_environment_is_checked() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     let environment = || {

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::PathB
 use crate::{
     applications,
     support::{
-        Sandbox, Server,
+        HostShell, Sandbox, Server,
         archive::sha256,
         conda::{CHANNEL, FilePackage, Layout, Package, archive, serve_channel, serve_files},
         cpython, for_each_shell,
@@ -736,6 +736,16 @@ fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
     sandbox.devsh(&["sync"]).success();
     assert!(ran.exists());
     sandbox.devsh(&["watch", "--once"]).success();
+}
+
+#[test]
+fn a_terminal_shows_the_steps_of_packages() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let seen = pty.type_line("TERM=xterm devsh -C project sync --trust");
+    for step in ["resolving conda packages", "linking ", "dev is ready"] {
+        assert!(seen.contains(step), "{step} in {seen}");
+    }
 }
 
 #[test]

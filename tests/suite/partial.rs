@@ -267,3 +267,30 @@ fn a_lockfile_that_cannot_be_read_costs_only_its_changes() {
         sandbox.devsh(&["run", "--", "ruff", "--version"]).success();
     });
 }
+
+#[test]
+fn a_variable_that_is_not_set_costs_only_itself() {
+    let sandbox =
+        Sandbox::new().manifest("[env]\nPLAIN = \"1\"\nTOKEN = { required = \"ask the vault\" }\n");
+    sandbox.allow();
+    let run = |options: &[&str]| {
+        let command = ["--", "sh", "-c", "echo $PLAIN"];
+        sandbox.devsh(&[&["run"], options, &command].concat())
+    };
+    run(&[]).code(125).error(&["`TOKEN`", "ask the vault"]);
+    let partial = run(&["--partial"]).success();
+    assert_eq!(partial.stdout, "1\n");
+    assert!(partial.stderr.contains("`TOKEN`"), "{partial}");
+    for_each_shell(|shell| {
+        let mut pty = sandbox.shell(shell);
+        let seen = pty.enter();
+        assert_eq!(seen.matches("ask the vault").count(), 1, "{seen}");
+        assert_eq!(pty.var("PLAIN").as_deref(), Some("1"));
+        assert!(!pty.type_line("true").contains("TOKEN"), "it is said once");
+    });
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(
+        status.contains("TOKEN") && status.contains("ask the vault"),
+        "{status}"
+    );
+}

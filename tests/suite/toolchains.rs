@@ -162,6 +162,13 @@ fn a_release_of_node_comes_whole_and_is_locked_for_all_systems() {
         let said = sandbox.devsh(&["run", "--", program]).success();
         assert_eq!(said.stdout.trim(), answer);
     }
+    // Projects share this node.
+    for command in ["enable", "disable"] {
+        let refused = sandbox.devsh(&["run", "--", "corepack", command, "pnpm"]);
+        let refused = refused.code(1).stderr;
+        assert!(refused.contains("cannot change this node"), "{refused}");
+        assert!(refused.contains("`devsh add npm:pnpm`"), "{refused}");
+    }
     let explained = sandbox.devsh(&["explain", "node"]).success();
     let note = "from `node:node`; digests of `SHASUMS256.txt`; no signature was checked";
     assert!(explained.stdout.contains(note), "{explained}");
