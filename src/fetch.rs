@@ -474,14 +474,11 @@ fn open_file(url: &Url) -> Result<File, Error> {
     let path = url
         .to_file_path()
         .map_err(|()| unusable(url, "not a path"))?;
-    let file =
-        File::open(&path).map_err(|error| Error::Mirror(files::at("fetch", &path)(error)))?;
-    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    if regular {
-        Ok(file)
-    } else {
-        let error = io::Error::other("not a regular file");
-        Err(Error::Mirror(files::at("fetch", &path)(error)))
+    let failed = |error: io::Error| Error::Mirror(files::at("fetch", &path)(error));
+    match files::open_regular(&path) {
+        Ok(Some((file, _))) => Ok(file),
+        Ok(None) => Err(failed(io::ErrorKind::NotFound.into())),
+        Err(error) => Err(failed(error.source)),
     }
 }
 

@@ -294,6 +294,15 @@ fn file_mirrors_work_and_offline_sends_no_request() {
     assert_eq!(client.size(&url).unwrap(), Some(4));
     let download = client.download(&url, &expected(b"text"), directory.path(), &Silent);
     assert_eq!(content(&download.unwrap()), b"text");
+    // To open a FIFO as a plain file would wait for a writer.
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = client.get(&Url::from_file_path(&pipe).unwrap(), "*/*", 10);
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Mirror(_)), "{error}");
+    let absent = Url::from_file_path(directory.path().join("absent")).unwrap();
+    let error = client.get(&absent, "*/*", 10).unwrap_err();
+    assert!(matches!(error, Error::Mirror(cause) if files::is_absent(&cause.source)));
     let secret: Url = "https://user:secret@example.com/x".parse().unwrap();
     let error = client.get(&secret, "*/*", 10).unwrap_err();
     assert!(matches!(error, Error::Offline { .. }));

@@ -4,6 +4,7 @@
 //! `tests/reliability security::` runs the long form of all and prints the figures of docs/dev/security-trials.md.
 
 mod cut;
+mod fifos;
 mod fuzz_short;
 mod grants;
 mod host_settings;
