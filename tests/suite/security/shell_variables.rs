@@ -1,10 +1,10 @@
 //! Variables that bash, zsh and fish read themselves: no project sets one without a grant.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use devsh::manifest;
 
-use crate::support::{HostShell, Sandbox, require};
+use crate::support::{HostShell, Sandbox, for_each_shell, require};
 
 /// The variables in the manuals: zshparam, zshzle, zshmodules and zshcontrib, "Shell Variables" of bash, and "Special
 /// variables" of fish.
@@ -80,38 +80,78 @@ fn printed(shell: HostShell, arguments: &[&str]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Returns the names of the variables that a shell gives a meaning to.
+fn own_names(shell: HostShell) -> Vec<String> {
+    let arguments: &[&str] = match shell {
+        HostShell::Zsh => &[
+            "-fc",
+            "for module in ${^module_path}/**/*.so(N); do \
+zmodload ${${module#$module_path[1]/}%.so}; done 2>/dev/null >&2
+for name in ${(k)parameters}; do [[ $parameters[$name] == *special* ]] && print -r -- $name; done; :",
+        ],
+        HostShell::Bash => &["--norc", "--noprofile", "-ic", "compgen -v"],
+        HostShell::Fish => &["--no-config", "-ic", "set -n"],
+    };
+    let is_name = |name: &String| {
+        let mut bytes = name.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+    };
+    let mut names = printed(shell, arguments);
+    names.retain(is_name);
+    names
+}
+
 #[test]
 fn a_project_needs_a_grant_for_the_variables_of_the_shells() {
     for name in DOCUMENTED.split_whitespace() {
         assert!(!asks_nothing(name), "{name}");
     }
-    let own = [
-        printed(
-            HostShell::Zsh,
-            &[
-                "-fc",
-                "for module in ${^module_path}/**/*.so(N); do \
-zmodload ${${module#$module_path[1]/}%.so}; done 2>/dev/null >&2
-for name in ${(k)parameters}; do [[ $parameters[$name] == *special* ]] && print -r -- $name; done; :",
-            ],
-        ),
-        printed(
-            HostShell::Bash,
-            &["--norc", "--noprofile", "-ic", "compgen -v"],
-        ),
-        printed(HostShell::Fish, &["--no-config", "-ic", "set -n"]),
-    ];
-    let is_name = |name: &&String| {
-        let mut bytes = name.bytes();
-        bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !name.starts_with(|first: char| first.is_ascii_digit())
-    };
-    for name in own.iter().flatten().filter(is_name) {
+    for name in HostShell::ALL.into_iter().flat_map(own_names) {
         let plain = PLAIN.contains(&name.as_str()) || name.starts_with("LC_");
         // The example module of zsh and the user that runs the test.
         let foreign = name.starts_with("ex") || name == "version" || name == "SHLVL";
-        assert!(plain || foreign || !asks_nothing(name), "{name}");
+        assert!(plain || foreign || !asks_nothing(&name), "{name}");
     }
+}
+
+#[test]
+fn what_a_project_sets_without_a_grant_runs_no_code_in_a_shell() {
+    for_each_shell(|shell| {
+        let documented = DOCUMENTED.split_whitespace().chain(PLAIN.iter().copied());
+        let all: BTreeSet<String> = own_names(shell)
+            .into_iter()
+            .chain(documented.map(str::to_owned))
+            .filter(|name| asks_nothing(name))
+            .collect();
+        assert!(all.contains("HOST") && all.contains("TERM"), "{all:?}");
+        for form in ["$(touch RAN)", "`touch RAN`", "path[$(touch RAN)1]"] {
+            let sandbox = Sandbox::new();
+            let ran = sandbox.root().join("ran");
+            let value = form.replace("RAN", ran.to_str().unwrap());
+            let lines = all.iter().map(|name| format!("{name} = '{value}'\n"));
+            let sandbox = sandbox.manifest(&format!("[env]\n{}", lines.collect::<String>()));
+            sandbox.allow();
+            let mut pty = sandbox.shell(shell);
+            pty.enter();
+            assert_eq!(pty.var("HOST"), Some(value.clone()));
+            // After an external command zsh looks at more of its variables.
+            pty.type_line("cd . && /bin/ls");
+            pty.leave();
+            assert_eq!(pty.var("HOST"), None);
+            assert!(!ran.exists(), "{form}");
+            // The same value in a variable that needs a grant does run: zsh evaluates its numbers.
+            if shell == HostShell::Zsh && form.starts_with("path") {
+                let manifest =
+                    format!("[grants]\nenv = [\"REPORTTIME\"]\n[env]\nREPORTTIME = '{value}'\n");
+                sandbox.write("devshell.toml", manifest);
+                sandbox.allow();
+                pty.enter();
+                pty.type_line("/bin/ls");
+                assert!(ran.exists(), "{form}");
+            }
+        }
+    });
 }
 
 #[test]
