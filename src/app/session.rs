@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     cache::{CacheServices, Caches, ReadableCache},
-    config::{CacheSettings, Config, LockfileTrust},
+    config::{CacheSettings, Config, LockfileTrust, units},
     context::Context,
     fetch::{Client, Credentials},
     lockfile::{self, ExtendsPins, Lockfile},
@@ -115,7 +115,14 @@ impl LoadedLockfile {
     }
 }
 
+/// Returns the content of a lockfile. `devsh allow` does this before the user has approved the project.
 fn parse(name: &str, bytes: &[u8]) -> Result<Lockfile, Failure> {
+    let length = bytes.len() as u64;
+    if length > LOCKFILE_LIMIT {
+        let (length, limit) = (units::bytes(length), units::bytes(LOCKFILE_LIMIT));
+        let error = format!("`{name}` has {length}, and a lockfile may have at most {limit}");
+        return Err(Failure::new(error).hint("restore it, or remove it and run `devsh lock`"));
+    }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Failure::new(format!("`{name}` is not UTF-8 text")))?;
     Ok(lockfile::parse(name, text)?)

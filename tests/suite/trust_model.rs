@@ -499,6 +499,11 @@ fn no_command_reads_more_of_a_project_before_an_approval() {
             shown.error(&[&file, &cause]);
         }
     }
+    let locked = many(&["devshell.lock"], 20 << 20).manifest(part);
+    locked.devsh(&["allow", "--show"]).success();
+    locked.devsh(&["lock", "--check", "--trust"]).error(&[
+        "`~/project/devshell.lock` has 20.0 MiB, and a lockfile may have at most 16.0 MiB",
+    ]);
     // A user who trusts the directory has no need to review it.
     let sandbox = many(&["devshell.toml"], 20 << 20);
     sandbox.devsh(&["status"]).error(&["at most 16.0 MiB"]);
