@@ -9,12 +9,14 @@
 # shellcheck disable=SC2139 # The alias needs the value that it has now.
 # shellcheck disable=SC2178,SC2128 # PROMPT_COMMAND may be a list or a script.
 
-# Makes the names $@ refer to no other variable: an assignment to a nameref would change the variable that it names.
-# Bash before 4.3 has no namerefs.
+# An assignment to a nameref changes the variable that it names. `__devsh_detach` makes the names $@ refer to no other
+# variable, and `__devsh_refers` succeeds if the name $1 does. Bash before 4.3 has no namerefs.
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)); then
   __devsh_detach() { \builtin unset -n "$@" || :; }
+  __devsh_refers() { \builtin test -R "$1"; }
 else
   __devsh_detach() { :; }
+  __devsh_refers() { \return 1; }
 fi
 
 # Before the hook is loaded, variables with its names come from another process, which must not decide what runs here.
@@ -208,7 +210,7 @@ __devsh_restore_aliases() {
 __devsh_hold() {
   \local __devsh_name __devsh_all __devsh_text
   for __devsh_name; do
-    if ((BASH_VERSINFO[0] >= 5)) && \builtin test -R "$__devsh_name"; then
+    if __devsh_refers "$__devsh_name"; then
       __devsh_held_names+=("$__devsh_name")
       __devsh_held_texts+=("$(\builtin declare -p "$__devsh_name")")
       __devsh_detach "$__devsh_name"
@@ -234,7 +236,7 @@ __devsh_hold() {
 # Exports the list $1. A list of the user that is not exported gets the entries $3 and $4 at its ends and is only
 # unexported later, otherwise the value is $2.
 __devsh_extend() {
-  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${!1-} && -z ${!1@a} ]] && ! \builtin test -R "$1"; then
+  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${!1-} && -z ${!1@a} ]] && ! __devsh_refers "$1"; then
     __devsh_held_names+=("$1")
     __devsh_held_texts+=(unexport)
     \builtin export "$1=${3:+$3:}${!1}${4:+:$4}"
