@@ -38,6 +38,7 @@ fn a_dev_shell_is_built_once() {
         "python3",
         "python3.12",
         "ruff",
+        "rust-analyzer",
         "rustc",
     ];
     assert_eq!(programs(&built), expected);
