@@ -38,6 +38,7 @@ mod locked_facts;
 pub mod lockfiles;
 pub mod missing_parts;
 pub mod missing_vars;
+pub mod new_name;
 pub mod npm_tools;
 mod older_python;
 mod optional_packages;

@@ -56,7 +56,7 @@ pub use partial_build::{PartialBuild, ShellPart, UnbuiltPart, UnbuiltParts};
 pub use python_resolve::{ApplicationQuery, PackageQuery};
 pub use request::{BuildRequest, PythonPackages, RequestedTool};
 
-use choose_artifact::ServedTools;
+use choose_artifact::{ServedTools, put_causes_first};
 use profile_name::{ProfileName, profiles_directory};
 
 /// The services that a build uses.
@@ -181,6 +181,7 @@ impl Builder<'_> {
                     part: ShellPart::PythonPackages,
                     error,
                 });
+                put_causes_first(&mut unbuilt.parts);
                 None
             }
         };

@@ -22,8 +22,8 @@ use super::{
     lock_and_build::bring_up,
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
-    programs::{self, NewName},
-    python_packages,
+    new_name::NewName,
+    programs, python_packages,
     session::Session,
 };
 
@@ -155,6 +155,8 @@ impl ApprovedProject<'_> {
                 session, project, inputs, &packages,
             )?);
         }
+        // A build without some of its parts is not found by what the dev shell asks for.
+        new.extend(self.session.take_new_names());
         Ok(new.into_iter().collect())
     }
 

@@ -8,7 +8,6 @@
 use std::{
     cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
-    fmt,
     path::Path,
 };
 
@@ -31,6 +30,7 @@ use super::{
     locked_addresses::{is_named_by_crate, places_of_crate},
     lockfiles::joined_lockfile,
     missing_parts::Unlocked,
+    new_name::NewName,
     query_versions,
     session::Session,
 };
@@ -40,30 +40,6 @@ type EntryDigests = BTreeMap<String, BTreeSet<[u8; 16]>>;
 
 /// Conda packages that no requested one needs, with their programs.
 pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
-
-/// A name that the user has not approved.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NewName {
-    /// A conda package that no requested one needs.
-    CondaPackage(String),
-    /// A program that an approved tool did not have before.
-    Program { tool: String, program: String },
-    /// A place of prebuilt programs that the lockfile gives for a crate.
-    Place { tool: String, place: String },
-    /// Another source of the catalogue than the tool had before.
-    Source { tool: String, source: String },
-}
-
-impl fmt::Display for NewName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CondaPackage(name) => write!(formatter, "the conda package `{name}`"),
-            Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
-            Self::Place { tool, place } => write!(formatter, "`{place}` for `{tool}`"),
-            Self::Source { tool, source } => write!(formatter, "`{source}` for `{tool}`"),
-        }
-    }
-}
 
 /// The name under which the scripts of Python packages are listed.
 const PACKAGES: &str = "Python packages";
@@ -444,7 +420,9 @@ pub fn check(
     if new.is_empty() {
         return Ok(());
     }
-    Err(not_approved(session, project, &new))
+    let refused = not_approved(session, project, &new);
+    session.keep_new_names(new);
+    Err(refused)
 }
 
 fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {

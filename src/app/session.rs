@@ -26,7 +26,7 @@ use crate::{
     util::{files, vars},
 };
 
-use super::locked_facts;
+use super::{locked_facts, new_name::NewName};
 
 /// The longest accepted lockfile, in bytes.
 const LOCKFILE_LIMIT: u64 = 16 << 20;
@@ -67,6 +67,8 @@ pub struct Session<'a> {
     client: OnceLock<Client>,
     caches: OnceLock<Arc<Caches>>,
     lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
+    /// The names for which a build was refused.
+    new_names: Mutex<Vec<NewName>>,
 }
 
 /// A lockfile as this command read it.
@@ -146,6 +148,7 @@ impl<'a> Session<'a> {
             client: OnceLock::new(),
             caches: OnceLock::new(),
             lockfiles: Mutex::default(),
+            new_names: Mutex::default(),
         }
     }
 
@@ -482,6 +485,23 @@ impl<'a> Session<'a> {
     /// Forgets the lockfiles, because another process or this one has changed them.
     pub fn forget_lockfiles(&self) {
         self.lock_cache().clear();
+    }
+
+    /// Keeps the names for which a build is refused.
+    pub fn keep_new_names(&self, names: Vec<NewName>) {
+        *self
+            .new_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// Takes the names for which the last build was refused.
+    pub fn take_new_names(&self) -> Vec<NewName> {
+        let mut names = self
+            .new_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *names)
     }
 
     fn lock_cache(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Arc<LoadedLockfile>>> {

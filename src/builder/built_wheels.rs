@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     fetch::{ExpectedFile, Meter},
+    lockfile::runs_on,
     package::{PackageName, Sha256, System, Version, WheelName},
     python::{BuiltWheel, Interpreter, PackageSource, PythonPin, PythonPins, Uv},
     sources::pypi::{self, IndexFile},
@@ -24,6 +25,14 @@ use crate::{
 const FORMAT: u64 = 1;
 /// The number of pages of the index that are read at the same time.
 const PARALLEL: usize = 8;
+
+/// Packages without a wheel for an interpreter.
+#[derive(Debug, Default)]
+pub(super) struct UnbuiltPackages {
+    pub(super) without_wheel: BTreeSet<String>,
+    /// Those with a wheel for the locked Python.
+    pub(super) replaced: BTreeSet<String>,
+}
 
 /// A package that may be built, and what decides its wheel.
 struct WheelRequest<'a> {
@@ -61,6 +70,30 @@ impl<'a> WheelRequest<'a> {
         }
     }
 
+    /// Returns the locked ones of the files of an index that are for a Python.
+    fn locked<'f>(
+        &self,
+        files: &'f [IndexFile],
+        python: &Version,
+    ) -> impl Iterator<Item = &'f IndexFile> {
+        files.iter().filter(|file| {
+            let digest = format!("sha256:{}", file.artifact.digest.hex());
+            self.pin.digests.contains(&digest) && runs_on(&file.python, python)
+        })
+    }
+
+    /// Returns whether a locked wheel of the index fits.
+    fn has_wheel(&self, files: &[IndexFile], python: &Version, system: System) -> bool {
+        let minor = python.release().get(1).copied().unwrap_or_default();
+        let minor = u32::try_from(minor).unwrap_or_default();
+        self.locked(files, python).any(|file| {
+            WheelName::parse(&file.name).is_some_and(|wheel| {
+                let platform = wheel.is_everywhere() || wheel.any_platform_rank(system).is_some();
+                platform && wheel.python_rank(minor).is_some()
+            })
+        })
+    }
+
     /// Returns the source distribution to build; nothing if a wheel of the index fits, or if there is none.
     fn source<'f>(
         &self,
@@ -68,19 +101,7 @@ impl<'a> WheelRequest<'a> {
         python: &Version,
         system: System,
     ) -> Option<&'f IndexFile> {
-        let locked = |file: &&IndexFile| {
-            let digest = format!("sha256:{}", file.artifact.digest.hex());
-            self.pin.digests.contains(&digest)
-        };
-        let minor = python.release().get(1).copied().unwrap_or_default();
-        let minor = u32::try_from(minor).unwrap_or_default();
-        let fits = |file: &IndexFile| {
-            WheelName::parse(&file.name).is_some_and(|wheel| {
-                let platform = wheel.is_everywhere() || wheel.any_platform_rank(system).is_some();
-                platform && wheel.python_rank(minor).is_some()
-            })
-        };
-        if files.iter().filter(locked).any(fits) {
+        if self.has_wheel(files, python, system) {
             return None;
         }
         let is_source = |file: &&IndexFile| {
@@ -88,7 +109,7 @@ impl<'a> WheelRequest<'a> {
             let ends = [".tar.gz", ".zip"];
             file.name.bytes().all(plain) && ends.iter().any(|end| file.name.ends_with(end))
         };
-        files.iter().filter(locked).find(is_source)
+        self.locked(files, python).find(is_source)
     }
 }
 
@@ -150,15 +171,18 @@ impl Builder<'_> {
     }
 
     /// Returns the packages of the public index that have no wheel for an interpreter and that were not built either.
+    /// If it replaces the `locked` Python, those with a wheel only for that one are apart.
     pub(super) fn unbuilt_packages(
         &self,
         request: &BuildRequest<'_>,
         pins: &PythonPins,
         interpreter: &Interpreter,
-    ) -> BTreeSet<String> {
+        locked: Option<&Version>,
+    ) -> UnbuiltPackages {
+        let mut unbuilt = UnbuiltPackages::default();
         // Options can name other places for files.
         if !pins.options.is_empty() {
-            return BTreeSet::new();
+            return unbuilt;
         }
         let public = pins.packages.iter();
         let public = public.filter(|pin| pin.source == PackageSource::Index(None));
@@ -166,18 +190,33 @@ impl Builder<'_> {
             .filter_map(|pin| WheelRequest::new(pin, interpreter))
             .collect();
         let sources = self.sources(request.system);
+        // True if a package has a wheel for the locked Python, false if it has none.
         let lacks_wheel = parallel::map(PARALLEL, &wanted, |wanted| {
-            let listed = pypi::files(&wanted.name, sources);
+            let files = pypi::files(&wanted.name, sources).ok()?;
             let (version, system) = (&interpreter.version, request.system);
-            listed.is_ok_and(|files| wanted.source(&files, version, system).is_some())
+            if wanted.has_wheel(&files, version, system) {
+                return None;
+            }
+            let is_replaced = locked.is_some_and(|locked| wanted.has_wheel(&files, locked, system));
+            let can_be_built = wanted.source(&files, version, system).is_some();
+            (is_replaced || can_be_built).then_some(is_replaced)
         });
-        let unbuilt = wanted.iter().zip(lacks_wheel);
-        let unbuilt = unbuilt.filter(|(wanted, lacks_wheel)| {
+        for (wanted, lacks_wheel) in wanted.iter().zip(lacks_wheel) {
+            let Some(is_replaced) = lacks_wheel else {
+                continue;
+            };
             let inputs = [wanted.pin.to_string()];
             let built = wanted.built(&inputs);
-            *lacks_wheel && self.store.find(&StorePath::of_built(&built)).is_none()
-        });
-        unbuilt.map(|(wanted, _)| wanted.pin.name.clone()).collect()
+            if self.store.find(&StorePath::of_built(&built)).is_none() {
+                let packages = if is_replaced {
+                    &mut unbuilt.replaced
+                } else {
+                    &mut unbuilt.without_wheel
+                };
+                packages.insert(wanted.pin.name.clone());
+            }
+        }
+        unbuilt
     }
 
     fn build_wheel(

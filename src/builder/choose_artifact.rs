@@ -402,8 +402,8 @@ fn serve_all(
     })
 }
 
-/// Puts the tools that only lack another missing tool after it, and says so in their errors.
-fn put_causes_first(parts: &mut [UnbuiltPart]) {
+/// Puts the parts that only lack another missing tool after it, and says so in their errors.
+pub(super) fn put_causes_first(parts: &mut [UnbuiltPart]) {
     let missing: Vec<Tool> = parts
         .iter()
         .filter_map(|unbuilt| match &unbuilt.part {
@@ -412,17 +412,29 @@ fn put_causes_first(parts: &mut [UnbuiltPart]) {
         })
         .collect();
     for unbuilt in parts.iter_mut() {
-        let Error::ApplicationNeeds { application, tool } = &unbuilt.error else {
-            continue;
-        };
-        if missing.iter().any(|missing| missing.name.as_str() == *tool) {
-            unbuilt.error = Error::NeedsMissing {
-                application: application.clone(),
-                tool,
-            };
+        let is_missing = |tool: &str| missing.iter().any(|missing| missing.name.as_str() == tool);
+        match &unbuilt.error {
+            Error::ApplicationNeeds { application, tool } if is_missing(tool) => {
+                unbuilt.error = Error::NeedsMissing {
+                    application: application.clone(),
+                    tool,
+                };
+            }
+            Error::PythonNeeds { lock, tool } if is_missing(tool) => {
+                unbuilt.error = Error::PythonNeedsMissing {
+                    lock: lock.clone(),
+                    tool,
+                };
+            }
+            _ => {}
         }
     }
-    parts.sort_by_key(|unbuilt| matches!(unbuilt.error, Error::NeedsMissing { .. }));
+    parts.sort_by_key(|unbuilt| {
+        matches!(
+            unbuilt.error,
+            Error::NeedsMissing { .. } | Error::PythonNeedsMissing { .. }
+        )
+    });
 }
 
 /// Returns why wheels do not run on this machine: the lockfile may be from one with a newer glibc.
@@ -493,10 +505,19 @@ mod tests {
             unbuilt("pypi:black", needs("python")),
             unbuilt("pypi:black", needs("uv")),
             unbuilt("python", Error::CondaScripts),
+            UnbuiltPart {
+                part: ShellPart::PythonPackages,
+                error: Error::PythonNeeds {
+                    lock: "uv.lock".into(),
+                    tool: "python",
+                },
+            },
         ];
         put_causes_first(&mut parts);
         let errors: Vec<String> = parts.iter().map(|one| one.error.to_string()).collect();
         assert_eq!(errors[0], "`black` needs `uv`");
         assert_eq!(errors[2], "`black` needs `python`, which is missing");
+        let packages = "the packages of `uv.lock` need `python`, which is missing";
+        assert_eq!(errors[3], packages);
     }
 }

@@ -131,6 +131,9 @@ pub enum Error {
         /// `python` or `uv`.
         tool: &'static str,
     },
+    /// Python packages need a tool that could not be served. The error of that tool has the reason.
+    #[error("the packages of `{}` need `{tool}`, which is missing", lock.display())]
+    PythonNeedsMissing { lock: PathBuf, tool: &'static str },
     /// A Python application or a crate needs a tool that is missing.
     #[error("`{application}` needs `{tool}`")]
     ApplicationNeeds {
@@ -182,6 +185,20 @@ pub enum Error {
         may_build: bool,
         /// The last lines of uv.
         output: Vec<String>,
+    },
+    /// Python packages that fit the locked Python have no wheel for the Python of the host that replaces it.
+    #[error("{} of `{}` {} for Python {locked}, and {found} of the host replaces it", quoted_list(packages), lock.display(), if packages.len() == 1 {
+        "is locked"
+    } else {
+        "are locked"
+    })]
+    PythonReplaced {
+        lock: PathBuf,
+        packages: BTreeSet<String>,
+        locked: Version,
+        found: Version,
+        /// The reason for using the host's, one line.
+        reason: String,
     },
     /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]

@@ -6,7 +6,7 @@
 //! made in a temporary directory, and the profile takes them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
@@ -14,6 +14,8 @@ use std::{
 
 use super::{
     Builder, Error, ShellPart, UnbuiltPart,
+    built_shell::BuildNotice,
+    built_wheels::UnbuiltPackages,
     choose_artifact::{ServedFrom, ServedTool},
     conda::CondaEnvironment,
     package_wheels::packages_label,
@@ -52,6 +54,35 @@ impl PythonEnvironment {
     }
 }
 
+/// A Python of the host that replaces the locked one.
+#[derive(Clone, Copy)]
+struct HostPython<'a> {
+    locked: &'a Version,
+    found: &'a Version,
+    /// One line.
+    reason: &'a str,
+}
+
+impl<'a> HostPython<'a> {
+    fn find(served: &'a [ServedTool]) -> Option<Self> {
+        let (python, _) = interpreter_of(served)?;
+        let Some(BuildNotice::HostServes {
+            wanted: Some(locked),
+            found,
+            reason,
+            ..
+        }) = &python.notice
+        else {
+            return None;
+        };
+        (minor_version(locked) != minor_version(found)).then_some(Self {
+            locked,
+            found,
+            reason,
+        })
+    }
+}
+
 /// Editable installs in a temporary directory, which is locked.
 #[derive(Debug)]
 pub(super) struct EditableInstalls {
@@ -76,15 +107,23 @@ impl EditableInstalls {
     }
 }
 
-/// Returns the interpreter of a dev shell.
-pub(super) fn find_interpreter<'s>(
+/// Returns the tool that is the interpreter of a dev shell, and its program.
+fn interpreter_of<'s>(
     served: impl IntoIterator<Item = &'s ServedTool>,
-) -> Result<Option<Interpreter>, Error> {
+) -> Option<(&'s ServedTool, PathBuf)> {
     let pythons = served.into_iter().filter_map(|one| {
         let rank = interpreter_rank(&one.tool, one.hidden)?;
         Some((rank, one, one.program("python")?))
     });
-    let Some((_, served, program)) = pythons.min_by_key(|(rank, ..)| *rank) else {
+    let (_, served, program) = pythons.min_by_key(|(rank, ..)| *rank)?;
+    Some((served, program))
+}
+
+/// Returns the interpreter of a dev shell.
+pub(super) fn find_interpreter<'s>(
+    served: impl IntoIterator<Item = &'s ServedTool>,
+) -> Result<Option<Interpreter>, Error> {
+    let Some((served, program)) = interpreter_of(served) else {
         return Ok(None);
     };
     let program = fs::canonicalize(&program).map_err(files::at("read", &program))?;
@@ -391,21 +430,40 @@ impl Builder<'_> {
         let Error::PythonInstall { lock, output, .. } = &error else {
             return Err(error);
         };
+        let replacement = HostPython::find(served);
+        let UnbuiltPackages {
+            without_wheel,
+            mut replaced,
+        } = self.packages_without_wheel(request, &packages, served, conda, replacement);
         let mut unbuilt = Vec::new();
-        let without = self.packages_without_wheel(request, &packages, served, conda);
-        if !without.is_empty() {
-            let is_permitted = without.is_subset(&packages.builds);
+        if !without_wheel.is_empty() {
+            let is_permitted = without_wheel.is_subset(&packages.builds);
             unbuilt.push(UnbuiltPart {
-                part: ShellPart::UnbuiltPackages(without.clone()),
+                part: ShellPart::UnbuiltPackages(without_wheel.clone()),
                 error: Error::PythonBuild {
                     lock: lock.clone(),
                     may_build: is_permitted && request.runs_package_code,
                     is_permitted,
-                    packages: without.clone(),
+                    packages: without_wheel.clone(),
                     output: output.clone(),
                 },
             });
-            packages.without = without;
+        }
+        if let Some(python) = replacement.filter(|_| !replaced.is_empty()) {
+            unbuilt.push(UnbuiltPart {
+                part: ShellPart::UnbuiltPackages(replaced.clone()),
+                error: Error::PythonReplaced {
+                    lock: lock.clone(),
+                    packages: replaced.clone(),
+                    locked: python.locked.clone(),
+                    found: python.found.clone(),
+                    reason: python.reason.to_owned(),
+                },
+            });
+        }
+        if !unbuilt.is_empty() {
+            replaced.extend(without_wheel);
+            packages.without = replaced;
             match installed(&packages) {
                 Ok(()) => {
                     request.python = Some(packages);
@@ -449,15 +507,17 @@ impl Builder<'_> {
         packages: &PythonPackages,
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
-    ) -> BTreeSet<String> {
+        replacement: Option<HostPython<'_>>,
+    ) -> UnbuiltPackages {
         if self.is_foreign(request) {
-            return BTreeSet::new();
+            return UnbuiltPackages::default();
         }
         let chosen = self.choose_packages(request, packages, served, conda);
-        chosen.map_or_else(
-            |_| BTreeSet::new(),
-            |(interpreter, pins)| self.unbuilt_packages(request, &pins, &interpreter),
-        )
+        let Ok((interpreter, pins)) = chosen else {
+            return UnbuiltPackages::default();
+        };
+        let locked = replacement.map(|python| python.locked);
+        self.unbuilt_packages(request, &pins, &interpreter, locked)
     }
 
     /// Returns the Python environment that `request` asks for, if any, and why the project is not in it.

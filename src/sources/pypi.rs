@@ -94,6 +94,8 @@ pub struct IndexFile {
     /// Its name (`idna-3.10.tar.gz`).
     pub name: String,
     pub artifact: Artifact,
+    /// The versions of Python that it is for (`>=3.10`); empty for all.
+    pub python: String,
 }
 
 /// Returns all files of a package that have a SHA-256.
@@ -111,6 +113,7 @@ pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFil
         Ok(artifact.map(|artifact| IndexFile {
             name: file.filename,
             artifact,
+            python: file.requires_python.unwrap_or_default(),
         }))
     });
     files.filter_map(Result::transpose).collect()

@@ -3,7 +3,7 @@
 use crate::{
     app::{
         approvals::{Requests, Review},
-        programs::NewName,
+        new_name::NewName,
         session::Session,
     },
     cli::question::ask,
@@ -110,7 +110,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             Requests {
                 is_known: true,
                 differences: added.collect(),
-            },
+                },
         );
         if !confirm(session, ui, options, "Allow?")? {
             return Err(refused(&name));

@@ -4,7 +4,7 @@ use crate::{
     builder::{self, BuildRule, CrateFailure, MissingArtifact, Unavailable},
     config::units::bytes,
     package::{Tool, Version},
-    python::UnfitApplication,
+    python::{UnfitApplication, minor_version},
     report::failure::Failure,
     store,
 };
@@ -98,7 +98,23 @@ impl From<&builder::Error> for Failure {
                 ))
             }
             // The missing tool has its own hint.
-            builder::Error::NeedsMissing { .. } => failure,
+            builder::Error::NeedsMissing { .. } | builder::Error::PythonNeedsMissing { .. } => {
+                failure
+            }
+            builder::Error::PythonReplaced {
+                packages,
+                locked,
+                reason,
+                ..
+            } => {
+                let object = if packages.len() == 1 { "it" } else { "them" };
+                failure
+                    .note(format!("cannot get `python` {locked}: {reason}"))
+                    .hint(format!(
+                        "`devsh sync` loads {object} once Python {} can be had",
+                        minor_version(locked)
+                    ))
+            }
             builder::Error::PythonVariable { name, .. } => {
                 failure.hint(format!("set it, for example with `export {name}=…`"))
             }

@@ -1,0 +1,27 @@
+//! Names of programs and packages that a build brings and that the user has not approved.
+
+use std::fmt;
+
+/// A name that the user has not approved.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NewName {
+    /// A conda package that no requested one needs.
+    CondaPackage(String),
+    /// A program that an approved tool did not have before.
+    Program { tool: String, program: String },
+    /// A place of prebuilt programs that the lockfile gives for a crate.
+    Place { tool: String, place: String },
+    /// Another source of the catalogue than the tool had before.
+    Source { tool: String, source: String },
+}
+
+impl fmt::Display for NewName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CondaPackage(name) => write!(formatter, "the conda package `{name}`"),
+            Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
+            Self::Place { tool, place } => write!(formatter, "`{place}` for `{tool}`"),
+            Self::Source { tool, source } => write!(formatter, "`{source}` for `{tool}`"),
+        }
+    }
+}
