@@ -30,7 +30,7 @@ mod tests;
 pub use application_lock::{lock_application, oldest_python};
 pub use application_wheels::{UnfitApplication, choose_wheels};
 pub use bytecode::compile_in_background;
-pub use compile::CompileRequest;
+pub use compile::{CompileRequest, CompiledList};
 pub use install::{BuiltWheel, EditableInstall, PackageInstall, WheelFiles, build_settings};
 pub use interpreter::{Interpreter, minor_version};
 pub use lock::{

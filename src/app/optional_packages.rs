@@ -2,7 +2,7 @@
 //! shell does without those that do not resolve.
 
 use crate::{
-    lockfile::{LockedRequirement, PythonKey, PythonSet},
+    lockfile::{PythonKey, PythonSet},
     manifest::{DevShell, Located},
     python::{PythonLock, Selection, SelectionPart},
     report::failure::Failure,
@@ -13,9 +13,8 @@ use super::missing_parts::one_line;
 /// The packages of a list without the parts that do not resolve.
 #[derive(Debug)]
 pub(super) struct ReducedPackages {
-    pub packages: Vec<LockedRequirement>,
-    /// The requirements that are left out, sorted.
-    pub left_out: Vec<String>,
+    /// The packages, and the requirements that are left out.
+    pub set: PythonSet,
     /// A line for each part that is left out.
     pub notes: Vec<String>,
 }
@@ -82,7 +81,7 @@ impl WholeList<'_> {
 pub(super) fn reduce(
     whole: WholeList<'_>,
     parts: &[SelectionPart],
-    mut compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
+    mut compile: impl FnMut(&PythonKey) -> Result<PythonSet, Failure>,
 ) -> Option<ReducedPackages> {
     let mut kept = parts
         .iter()
@@ -113,9 +112,9 @@ pub(super) fn reduce(
     }
     let left_out = whole.key.requirements.iter();
     let left_out = left_out.filter(|one| !list.requirements.contains(one));
-    Some(ReducedPackages {
+    let set = PythonSet {
         left_out: left_out.cloned().collect(),
-        packages: packages?,
-        notes,
-    })
+        ..packages?
+    };
+    Some(ReducedPackages { set, notes })
 }

@@ -146,6 +146,13 @@ fn of_devshell_lock(
     if let (Some(lock), Some((own, name))) = (lock, lockfile_of(project, shell)) {
         // Directories in the list are installed as well.
         selection = self::selection(shell, own, name)?;
+        if let Some(locked) = lockfile.python.get(key) {
+            let is_absent = |extra: &String| {
+                let requirement = own.built_extra(extra);
+                requirement.is_some_and(|one| locked.absent.contains(&one))
+            };
+            selection.extras.retain(|extra| !is_absent(extra));
+        }
         set.add_directories(own);
         if let Some(files) = project.python(&lock.value) {
             digest = files.project;
@@ -190,13 +197,22 @@ fn no_lock(place: &Origin) -> Failure {
 /// Returns the groups and extras of a dev shell; the lockfile must have them.
 fn selection(shell: &DevShell, locked: &PythonLock, lock: &str) -> Result<Selection, Failure> {
     let python = &shell.python;
-    let mut groups = check_names("group", &python.groups, &locked.groups, lock)?;
+    check_names("group", &python.groups, &locked.groups, lock, |name| {
+        locked.groups.contains(name)
+    })?;
+    check_names("extra", &python.extras, &locked.extras, lock, |name| {
+        locked.may_have_extra(name)
+    })?;
+    let names = |named: &[Located<String>]| -> BTreeSet<String> {
+        named.iter().map(|one| one.value.clone()).collect()
+    };
+    let mut groups = names(&python.groups);
     if !python.groups_named {
         groups.extend(locked.default_groups.iter().cloned());
     }
     Ok(Selection {
         groups,
-        extras: check_names("extra", &python.extras, &locked.extras, lock)?,
+        extras: names(&python.extras),
     })
 }
 
@@ -205,22 +221,26 @@ fn check_names(
     wanted: &[Located<String>],
     known: &BTreeSet<String>,
     lock: &str,
-) -> Result<BTreeSet<String>, Failure> {
-    for one in wanted {
-        if !known.contains(&one.value) {
-            let failure = Failure::new(format!(
-                "{} asks for the {kind} `{}`, which `{lock}` does not have",
-                one.origin, one.value
-            ));
-            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            return Err(if names.is_empty() {
-                failure.note(format!("it has no {kind}s"))
-            } else {
-                failure.note(format!("it has {}", names.join(", ")))
-            });
-        }
-    }
-    Ok(wanted.iter().map(|one| one.value.clone()).collect())
+    may_exist: impl Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    let Some(missing) = wanted.iter().find(|one| !may_exist(&one.value)) else {
+        return Ok(());
+    };
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let known = if names.is_empty() {
+        format!("no {kind}s")
+    } else {
+        names.join(", ")
+    };
+    Err(lacks_name(kind, missing, lock).note(format!("it has {known}")))
+}
+
+/// Returns the failure for a group or extra that a manifest names and the project lacks.
+fn lacks_name(kind: &str, named: &Located<String>, lock: &str) -> Failure {
+    Failure::new(format!(
+        "{} asks for the {kind} `{}`, which `{lock}` does not have",
+        named.origin, named.value
+    ))
 }
 
 /// Returns the requirements of a dev shell that `devshell.lock` must have, if any.

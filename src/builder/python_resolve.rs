@@ -10,7 +10,7 @@ use crate::{
     config::ToolsFrom,
     lockfile::{PythonKey, PythonSet},
     package::{Tool, Version},
-    python::{CompileRequest, Interpreter, PythonRequirement, UvError},
+    python::{CompileRequest, CompiledList, Interpreter, PythonRequirement, UvError},
     store,
     util::files,
 };
@@ -60,7 +60,7 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         query: PackageQuery<'_>,
-    ) -> Result<String, Error> {
+    ) -> Result<CompiledList, Error> {
         let (builds, rule) = if request.build_project {
             let addresses = source_addresses(&query.key.requirements);
             (
@@ -112,7 +112,7 @@ impl Builder<'_> {
             builds: BTreeSet::new(),
             arguments: &["--format", "pylock.toml"],
         };
-        self.resolve(
+        let compiled = self.resolve(
             request,
             &compile,
             BuildRule::Never,
@@ -121,7 +121,8 @@ impl Builder<'_> {
                 application: Box::new(tool.clone()),
                 tool: needed,
             },
-        )
+        )?;
+        Ok(compiled.text)
     }
 
     fn resolve(
@@ -131,7 +132,7 @@ impl Builder<'_> {
         builds: BuildRule,
         purpose: &str,
         needs: impl Fn(&'static str) -> Error,
-    ) -> Result<String, Error> {
+    ) -> Result<CompiledList, Error> {
         let mut served = self.serve(request);
         let is_any_python = compile.builds.is_empty() && compile.python.is_some();
         let other = if is_any_python {

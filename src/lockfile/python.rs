@@ -44,6 +44,8 @@ pub struct PythonSet {
     pub packages: Vec<LockedRequirement>,
     /// Requirements without packages, sorted: those of extras and groups that no one named and that do not resolve.
     pub left_out: Vec<String>,
+    /// Requirements on extras that the build of the project does not know, sorted. No one named them.
+    pub absent: Vec<String>,
     /// The packages without a wheel, sorted. They run their own build if the user lets them.
     pub builds: Vec<String>,
 }
@@ -104,6 +106,8 @@ pub(super) struct PythonBlock {
     #[serde(default, rename = "left-out")]
     left_out: Vec<Spanned<String>>,
     #[serde(default)]
+    absent: Vec<Spanned<String>>,
+    #[serde(default)]
     builds: Vec<Spanned<String>>,
 }
 
@@ -138,6 +142,7 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
                 .map(|line| requirement(line, &key))
                 .collect::<Result<_, _>>()?,
             left_out: sorted(raw.left_out)?,
+            absent: sorted(raw.absent)?,
             builds: sorted(raw.builds)?,
         };
         let name = format!("the set for {key}");
@@ -359,11 +364,14 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
             }
         }
         line(text, "python", quoted(&set.python));
-        if !set.left_out.is_empty() {
-            line(text, "left-out", list(&set.left_out));
-        }
-        if !set.builds.is_empty() {
-            line(text, "builds", list(&set.builds));
+        for (name, values) in [
+            ("left-out", &set.left_out),
+            ("absent", &set.absent),
+            ("builds", &set.builds),
+        ] {
+            if !values.is_empty() {
+                line(text, name, list(values));
+            }
         }
         text.push_str("packages = [\n");
         for package in &set.packages {

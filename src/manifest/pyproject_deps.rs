@@ -109,6 +109,13 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
     }
 }
 
+/// Returns whether a project leaves this field of `[project]` to its build system.
+pub(crate) fn is_dynamic(root: &Node<'_>, field: &str) -> bool {
+    let dynamic = root.select("project.dynamic").into_iter();
+    let mut fields = dynamic.flat_map(Node::elements).filter_map(Node::text);
+    fields.any(|one| one == field)
+}
+
 /// Returns the name of the package in a `setup.cfg` (`[metadata] name`) or a `setup.py` (`name="…"`), if it is a plain
 /// text. No code runs.
 pub fn setup_name(text: &Text) -> Option<String> {

@@ -8,7 +8,10 @@ use super::{
     overlay::{overlay_list, text_of},
     schema::PythonField,
 };
-use crate::package::{PackageName, Source};
+use crate::{
+    package::{PackageName, Source},
+    util::paths::join_text,
+};
 
 /// The Python packages of a dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +89,25 @@ impl PythonLockFormat {
             _ => return None,
         })
     }
+}
+
+/// Returns the possible paths of the list of a group, by the path of the main list of requirements.
+pub fn group_lists(main: &str, group: &str) -> Vec<String> {
+    let (folder, name) = main.rsplit_once('/').unwrap_or(("", main));
+    let stem = name.strip_suffix(".txt").unwrap_or(name);
+    let mut names = vec![
+        format!("{stem}-{group}.txt"),
+        format!("{stem}_{group}.txt"),
+        format!("{group}-{stem}.txt"),
+        format!("{group}_{stem}.txt"),
+        format!("{stem}.{group}.txt"),
+        format!("{stem}/{group}.txt"),
+    ];
+    if folder.ends_with(stem) || folder.ends_with("requirements") {
+        names.push(format!("{group}.txt"));
+    }
+    let full = names.iter().map(|name| join_text(folder, name));
+    full.collect()
 }
 
 impl PythonRequest {

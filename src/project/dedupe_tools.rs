@@ -37,11 +37,12 @@ fn retain_known(manifest: &mut Manifest, files: &[PythonFiles]) {
             .iter()
             .filter(|files| Some(files.lock.as_str()) == lock);
         if let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) {
-            let known = |one: &manifest::Located<String>, names: &BTreeSet<String>| {
-                !one.origin.is_preset || names.contains(&one.value)
-            };
-            python.groups.retain(|one| known(one, &locked.groups));
-            python.extras.retain(|one| known(one, &locked.extras));
+            python
+                .groups
+                .retain(|one| !one.origin.is_preset || locked.groups.contains(&one.value));
+            python
+                .extras
+                .retain(|one| !one.origin.is_preset || locked.may_have_extra(&one.value));
         }
     }
 }
@@ -94,18 +95,17 @@ fn remove_provided(
 
 /// Returns the groups and extras of a dev shell that its lockfile has.
 pub(super) fn selection(python: &PythonRequest, locked: &PythonLock) -> Selection {
-    let known = |wanted: &[manifest::Located<String>], known: &BTreeSet<String>| {
-        let names = wanted.iter().map(|one| one.value.clone());
-        names.filter(|name| known.contains(name)).collect()
+    let names = |wanted: &[manifest::Located<String>]| -> BTreeSet<String> {
+        wanted.iter().map(|one| one.value.clone()).collect()
     };
-    let mut groups: BTreeSet<String> = known(&python.groups, &locked.groups);
+    let mut groups = names(&python.groups);
+    groups.retain(|name| locked.groups.contains(name));
     if !python.groups_named {
         groups.extend(locked.default_groups.iter().cloned());
     }
-    Selection {
-        groups,
-        extras: known(&python.extras, &locked.extras),
-    }
+    let mut extras = names(&python.extras);
+    extras.retain(|name| locked.may_have_extra(name));
+    Selection { groups, extras }
 }
 
 /// A package that a dev shell gets.

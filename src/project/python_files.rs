@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     manifest::{
-        self, Manifest, Needs, Node, PYTHON_LOCKS, PythonLockFormat, Text,
+        self, Manifest, Needs, Node, PYTHON_LOCKS, PythonLockFormat, Text, group_lists,
         presets::{PresetNote, WorkspaceMembers},
     },
     python::{
@@ -31,6 +31,8 @@ use super::{
 const PROJECT: &str = "pyproject.toml";
 /// The file of pipenv, which is read if that names no requirements.
 const PIPFILE: &str = "Pipfile";
+/// The files of setuptools, which are read if there is none of the others.
+const SETUP: [&str; 2] = ["setup.cfg", "setup.py"];
 /// Most lists of requirements that are read for one lockfile.
 const MAX_LISTS: usize = 64;
 
@@ -53,7 +55,8 @@ pub struct PythonFiles {
 
 /// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
 ///
-/// Without a lockfile it is the project's `pyproject.toml` or `Pipfile`, if that lists the requirements.
+/// Without a lockfile it is the project's own file: `pyproject.toml` if it declares the requirements, `Pipfile`,
+/// `setup.cfg` or `setup.py`.
 pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Error> {
     let mut found = None;
     for shell in manifest.shells.values_mut() {
@@ -85,11 +88,19 @@ fn find_lock(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     let project = parse_text(PROJECT, &files.data(PROJECT)?)?;
     let needs = project.as_ref().map(manifest::needs).transpose()?;
     let is_known = matches!(needs, Some(Needs::Listed | Needs::Built(_)));
-    Ok(if is_known {
-        Some(PROJECT)
-    } else {
-        files.exists(PIPFILE).then_some(PIPFILE)
-    })
+    if is_known {
+        return Ok(Some(PROJECT));
+    }
+    if files.exists(PIPFILE) {
+        return Ok(Some(PIPFILE));
+    }
+    for name in SETUP {
+        let setup = parse_text(name, &files.data(name)?)?;
+        if setup.as_ref().and_then(manifest::setup_name).is_some() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads `lock` and the files in its directory, for dev shells with `groups`.
@@ -162,11 +173,12 @@ fn read_lockfile(
     };
     if is_list {
         read_lists(files, lock, groups, &mut all)?;
-    } else if format == Some(PythonLockFormat::Setup) {
+    } else if let Some(PythonLockFormat::Setup | PythonLockFormat::Project) = format {
         let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
         let list = join_text(folder, "requirements.txt");
         read_lists(files, &list, groups, &mut all)?;
-    } else if format == Some(PythonLockFormat::Project) {
+    }
+    if format == Some(PythonLockFormat::Project) {
         let text = all.lock.clone();
         read_sources(files, &text, &mut all)?;
     }
@@ -269,24 +281,6 @@ fn workspace_members(text: &Text) -> WorkspaceMembers {
         exclude: patterns("tool.uv.workspace.exclude"),
         manifest: PROJECT.to_owned(),
     }
-}
-
-/// Returns the possible paths of a group's list, by the path of the main list.
-fn group_lists(main: &str, group: &str) -> Vec<String> {
-    let (folder, name) = main.rsplit_once('/').unwrap_or(("", main));
-    let stem = name.strip_suffix(".txt").unwrap_or(name);
-    let mut names = vec![
-        format!("{stem}-{group}.txt"),
-        format!("{stem}_{group}.txt"),
-        format!("{group}-{stem}.txt"),
-        format!("{stem}.{group}.txt"),
-        format!("{stem}/{group}.txt"),
-    ];
-    if folder.ends_with(stem) || folder.ends_with("requirements") {
-        names.push(format!("{group}.txt"));
-    }
-    let full = names.iter().map(|name| join_text(folder, name));
-    full.collect()
 }
 
 /// Returns the notes on parts of the lockfiles that devsh cannot follow.

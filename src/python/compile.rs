@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::{
     interpreter::minor_version,
+    marker::normalize,
+    requirement::is_built_metadata,
     settings::UvOptions,
     uv::{Uv, UvError},
 };
@@ -39,14 +41,23 @@ pub struct CompileRequest<'a> {
     pub arguments: &'a [&'a str],
 }
 
+/// The answer of uv.
+#[derive(Debug)]
+pub struct CompiledList {
+    /// The exact packages, in the form of the output file.
+    pub text: String,
+    /// The extras that projects were asked for and do not have.
+    pub absent_extras: BTreeSet<String>,
+}
+
 impl Uv<'_> {
-    /// Resolves in the empty directory `place` and returns uv's answer.
+    /// Resolves in the empty directory `place`.
     pub fn compile(
         &self,
         request: &CompileRequest<'_>,
         place: &Path,
         meter: &dyn Meter,
-    ) -> Result<String, UvError> {
+    ) -> Result<CompiledList, UvError> {
         let requirements = place.join("requirements.in");
         // A list is data, so it cannot name packages that run their own build.
         let is_build =
@@ -65,7 +76,7 @@ impl Uv<'_> {
         }
         let own_python = minor_version(&self.interpreter.version);
         command
-            .args(["pip", "compile", "--universal", "--quiet"])
+            .args(["pip", "compile", "--universal"])
             .args(["--no-annotate", "--no-header"])
             .args(request.arguments)
             .args(UvOptions::new(options).arguments)
@@ -92,8 +103,36 @@ impl Uv<'_> {
             }
         }
         command.arg("--output-file").arg(&output).arg(requirements);
-        self.run(command, meter)?;
+        let warnings = self.run(command, meter)?;
         let bytes = files::read_own(&output, LIMIT)?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(CompiledList {
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            absent_extras: absent_extras(&String::from_utf8_lossy(&warnings)),
+        })
+    }
+}
+
+/// Returns the extras in uv's warnings: ``The package `NAME @ ADDRESS` does not have an extra named `EXTRA` ``.
+fn absent_extras(warnings: &str) -> BTreeSet<String> {
+    let named = warnings.lines().filter_map(|line| {
+        let (package, extra) = line.split_once("does not have an extra named `")?;
+        let extra = extra.strip_suffix('`')?;
+        is_built_metadata(package).then(|| normalize(extra))
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_extras_of_projects_count_as_absent() {
+        let project = "warning: The package `shop @ file:///shop#inputs=ab` does not have an extra named `Test_All`";
+        let package = "warning: The package `six==1.0` does not have an extra named `x`";
+        let found = absent_extras(&format!(
+            "Resolved 2 packages in 3ms\n{project}\n{package}\n"
+        ));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["test-all"]);
     }
 }

@@ -160,7 +160,7 @@ impl Uv<'_> {
             .arg("--out-dir")
             .arg(place)
             .arg(source);
-        self.run(command, meter)
+        self.run(command, meter).map(drop)
     }
 
     /// Makes an environment with exactly these wheels in the empty directory `place`.

@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     locked_wheel::LockedWheel,
     marker::{Marker, TargetEnvironment},
-    requirement::PythonRequirement,
+    requirement::{BuiltMetadata, PythonRequirement},
     scope::Scope,
     settings::{PackageSetting, SettingKind, option_lines},
 };
@@ -33,6 +33,8 @@ pub struct PythonLock {
     pub groups: BTreeSet<String>,
     /// The extras that exist.
     pub extras: BTreeSet<String>,
+    /// The requirement on the metadata of a project whose build knows further extras.
+    pub(super) built_extras: Option<BuiltMetadata>,
     /// Requirements without an exact version; devsh resolves them into `devshell.lock`.
     pub loose: Vec<LooseRequirement>,
     /// Constraints for resolving them.
@@ -532,9 +534,37 @@ impl PythonLock {
         self.notes.extend(other.notes);
     }
 
+    /// Adds the requirements, directories, groups and settings of another list of the same project.
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.packages.extend(other.packages);
+        self.roots.extend(other.roots);
+        self.groups.extend(other.groups);
+        self.loose.extend(other.loose);
+        self.constraints.extend(other.constraints);
+        self.settings.extend(other.settings);
+        self.notes.extend(other.notes);
+        for (scope, included) in other.includes {
+            self.includes.entry(scope).or_default().extend(included);
+        }
+    }
+
     /// Returns the loose requirements that `selection` has.
     pub fn loose(&self, selection: &Selection) -> Vec<String> {
-        self.selected(&self.loose, selection)
+        let mut loose = self.selected(&self.loose, selection);
+        let built = selection.extras.difference(&self.extras);
+        loose.extend(built.filter_map(|extra| self.built_extra(extra)));
+        loose
+    }
+
+    /// Returns the requirement on an extra that only the build of the project knows.
+    pub fn built_extra(&self, extra: &str) -> Option<String> {
+        let metadata = self.built_extras.as_ref()?;
+        Some(metadata.to_requirement(Some(extra)))
+    }
+
+    /// Returns whether the project has an extra, or only its build knows.
+    pub fn may_have_extra(&self, name: &str) -> bool {
+        self.extras.contains(name) || self.built_extras.is_some()
     }
 
     /// Returns the constraints for resolving them.

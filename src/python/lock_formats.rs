@@ -18,6 +18,7 @@ mod pyproject;
 mod requirement_lines;
 mod requirement_location;
 mod requirements;
+mod unlocked_project;
 mod uv;
 mod uv_sources;
 
@@ -83,7 +84,7 @@ pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
         Some(PythonLockFormat::PipfileProject) => pipfile_project::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
-        Some(PythonLockFormat::Project) => pyproject::read_project(files)?,
+        Some(PythonLockFormat::Project) => unlocked_project::read_project(files)?,
         Some(PythonLockFormat::Setup) => built::read(files)?,
         None => {
             let message = "not a lockfile that devsh reads";

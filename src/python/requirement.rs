@@ -16,6 +16,34 @@ pub fn is_built_metadata(requirement: &str) -> bool {
     requirement.contains("file://") && requirement.contains(INPUTS)
 }
 
+/// The requirement on the dependencies of a project that only its build system knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BuiltMetadata {
+    name: String,
+    address: String,
+}
+
+impl BuiltMetadata {
+    /// Takes the name of the project, the address of its directory and a digest of what its build reads.
+    pub(super) fn new(name: &str, directory: &str, inputs: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: format!("{directory}{INPUTS}{inputs}"),
+        }
+    }
+
+    /// Returns the requirement, with the dependencies of an extra too if one is given.
+    pub(super) fn to_requirement(&self, extra: Option<&str>) -> String {
+        let extra = extra.map(|extra| format!("[{extra}]"));
+        format!(
+            "{}{} @ {}",
+            self.name,
+            extra.unwrap_or_default(),
+            self.address
+        )
+    }
+}
+
 /// A parsed requirement.
 ///
 /// The crate `pep508_rs` is not used for this: it panics on names and extras that end in a dash (`a[b-]`), and
@@ -39,13 +67,15 @@ pub struct PythonRequirement {
 }
 
 impl PythonRequirement {
-    /// Returns the requirement on the metadata of the project `name` in the directory at `url`. It changes with the digest
-    /// of the build's inputs, so it is resolved again then.
-    pub(super) fn of_project_build(name: &str, url: &str, inputs: &str) -> Result<Self, Invalid> {
-        let text = format!("{name} @ {url}{INPUTS}{inputs}");
+    /// Returns the requirement on the metadata of a project, with an extra if one is given. It changes with the digest of
+    /// the build's inputs, so it is resolved again then.
+    pub(super) fn of_project_build(
+        metadata: &BuiltMetadata,
+        extra: Option<&str>,
+    ) -> Result<Self, Invalid> {
         Ok(Self {
             is_project_build: true,
-            ..text.parse()?
+            ..metadata.to_requirement(extra).parse()?
         })
     }
 

@@ -170,8 +170,8 @@ impl Uv<'_> {
         Ok(())
     }
 
-    /// Runs uv and shows each of its steps.
-    pub(super) fn run(&self, mut command: Command, meter: &dyn Meter) -> Result<(), UvError> {
+    /// Runs uv, shows each of its steps and returns what it wrote about them.
+    pub(super) fn run(&self, mut command: Command, meter: &dyn Meter) -> Result<Vec<u8>, UvError> {
         let failed = |error| files::at("run", self.program)(error);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
@@ -187,7 +187,7 @@ impl Uv<'_> {
             }
         }
         if child.wait().map_err(failed)?.success() {
-            return Ok(());
+            return Ok(output);
         }
         // uv begins the lines of some errors with a cross.
         let is_error = |line: &str| line.starts_with("error") || line.trim_start().starts_with('×');

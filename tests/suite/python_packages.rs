@@ -242,6 +242,44 @@ fn a_package_without_a_wheel_costs_only_itself() {
 }
 
 #[test]
+fn packages_that_need_the_locked_python_are_named_if_the_host_replaces_it() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tagged(&server, ("native", "1.0"), "cp314-abi3-any");
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n";
+    serve_pure(&server, &[pure("second", "1.0", &[], &["second"])]);
+    sandbox.program("second", "#!/bin/sh\n");
+    sandbox.write("pyproject.toml", project.replace("helper-lib", "tester"));
+    sandbox.allow();
+    assert_tester_runs(&sandbox, &[]);
+    // A program that hides one of the host is asked about, also if the dev shell lacks a package.
+    sandbox.write(
+        "pyproject.toml",
+        project.replace("[\"helper-lib", "[\"native\", \"second\", \"tester"),
+    );
+    let allowed = sandbox.devsh(&["allow", "--yes"]);
+    for text in [
+        "program of Python packages  second",
+        "error: `native` of `pyproject.toml` is locked for Python 3.14.7, and 3.11",
+        "of the host replaces it\n",
+        "note: cannot get `python` 3.14.7: cannot reach",
+        "hint: `devsh sync` loads it once Python 3.14 can be had",
+    ] {
+        assert!(allowed.stderr.contains(text), "{text} in {allowed}");
+    }
+    assert!(!allowed.stderr.contains("wheel"), "{allowed}");
+    assert_tester_runs(&sandbox, &["--partial"]);
+
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n[tools]\npython = \"3.14\"\n");
+    let allowed = sandbox.devsh(&["allow", "--yes"]);
+    let text = "the packages of `pyproject.toml` need `python`, which is missing\n";
+    assert!(allowed.stderr.contains(text), "{allowed}");
+    assert!(!allowed.stderr.contains("devsh add python"), "{allowed}");
+}
+
+#[test]
 fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -656,6 +694,39 @@ fn a_list_of_development_requirements_next_to_a_setup_cfg_is_installed() {
 }
 
 #[test]
+fn a_list_of_development_requirements_next_to_a_pyproject_is_installed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = []\n\
+        [project.optional-dependencies]\nmore = [\"deep\"]\n";
+    sandbox.write("pyproject.toml", project);
+    sandbox.write("requirements-dev.txt", "-e .[more]\ntester==1.0\n");
+    sandbox.write("requirements/test.txt", "helper-lib\n");
+    sandbox.allow();
+    assert_tester_runs(&sandbox, &[]);
+    let code = "import deep, importlib.util as u; print(u.find_spec('helper_lib') is not None)";
+    for (shell, expected) in [("dev", "False\n"), ("test", "True\n")] {
+        let run = ["run", "--shell", shell, "--", "python", "-c", code];
+        assert_eq!(sandbox.devsh(&run).success().stdout, expected, "{shell}");
+    }
+    // A group of the project itself decides.
+    let group = "[dependency-groups]\ndev = [\"helper-lib\"]\n";
+    sandbox.write("pyproject.toml", format!("{project}{group}"));
+    sandbox.allow();
+    let code = "import helper_lib, importlib.util as u; print(u.find_spec('tester'))";
+    assert_eq!(python(&sandbox, code), "None\n");
+
+    // Without a project of its own the list is named.
+    sandbox.write("pyproject.toml", "[tool.ruff]\n");
+    let status = sandbox.devsh(&["status"]).success();
+    let hint = "requirements-dev.txt:1: its packages are not installed: write `lock = \"requirements-dev.txt\"` below \
+                `[python]` in `devshell.toml`";
+    assert!(status.stdout.contains(hint), "{status}");
+}
+
+#[test]
 fn extras_of_a_setup_cfg_serve_the_dev_shells_of_that_name() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -691,6 +762,54 @@ fn packages_of_a_setup_py_come_from_its_build() {
     assert!(!ran.exists(), "nothing runs before it is allowed");
     sandbox.allow();
     assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+}
+
+#[test]
+fn extras_that_only_the_build_knows_come_from_it() {
+    let server = Server::start();
+    let dynamic =
+        "[project]\nname = \"demo\"\nversion = \"1.0\"\ndynamic = [\"optional-dependencies\"]\n";
+    for (file, text) in [
+        ("setup.py", "setup(name=\"demo\")\n"),
+        ("pyproject.toml", dynamic),
+    ] {
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        write_setup_cfg(&sandbox);
+        let built = fs::read_to_string(sandbox.project().join("pyproject.toml")).unwrap();
+        fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
+        let text = match file {
+            "setup.py" => text.to_owned(),
+            _ => format!("{built}{text}"),
+        };
+        sandbox.write(file, text);
+        sandbox.allow();
+        let code = "import demo, importlib.util as u; print(u.find_spec('tester') is not None)";
+        for (shell, expected) in [("dev", "False\n"), ("test", "True\n")] {
+            let run = ["run", "--shell", shell, "--", "python", "-c", code];
+            let outcome = sandbox.devsh(&run).success();
+            assert_eq!(outcome.stdout, expected, "{file} {shell}");
+        }
+        // The build has no extra `dev`.
+        let status = sandbox.devsh(&["status"]).success();
+        let packages = format!(" of {file}\n");
+        assert!(status.stdout.contains(&packages), "{status}");
+        sandbox.devsh(&["lock"]).success();
+        sandbox.devsh(&["lock", "--check"]).success();
+
+        let manifest =
+            |extra: &str| format!("[tools]\npython = \"*\"\n[python]\nextras = [\"{extra}\"]\n");
+        let sandbox = sandbox.manifest(&manifest("test"));
+        sandbox.allow();
+        assert_eq!(python(&sandbox, code), "True\n", "{file}");
+        let sandbox = sandbox.manifest(&manifest("nope"));
+        let outcome = sandbox.devsh(&["lock", "--trust"]);
+        outcome.error(&[
+            &format!("devshell.toml:4 asks for the extra `nope`, which `{file}` does not have"),
+            "the build of the project does not report it",
+        ]);
+    }
 }
 
 #[test]

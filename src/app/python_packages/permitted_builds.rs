@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     app::session::Session,
     builder::PackageQuery,
-    lockfile::{LockedRequirement, Lockfile, PythonKey, PythonSet},
+    lockfile::{Lockfile, PythonKey, PythonSet},
     project::Project,
     report::failure::Failure,
 };
@@ -18,10 +18,7 @@ use super::{
 
 /// A list that was resolved again with packages that run their own build.
 enum BuildAttempt {
-    Resolved {
-        packages: Vec<LockedRequirement>,
-        builds: BTreeSet<String>,
-    },
+    Resolved(PythonSet),
     /// The user has not permitted all of these builds.
     NeedsPermission(BTreeSet<String>),
     Failed(Option<Failure>),
@@ -41,7 +38,7 @@ impl BuildContext<'_> {
         oldest: &OldestPython<'_>,
         key: &PythonKey,
         builds: &BTreeSet<String>,
-    ) -> Result<Vec<LockedRequirement>, CompileFailure> {
+    ) -> Result<PythonSet, CompileFailure> {
         let python = oldest.version();
         let query = PackageQuery {
             builds,
@@ -80,7 +77,10 @@ impl BuildContext<'_> {
             }
             tried = builds.len();
             match self.compile(oldest, key, &builds) {
-                Ok(packages) => return Ok(BuildAttempt::Resolved { packages, builds }),
+                Ok(set) => {
+                    let builds = builds.into_iter().collect();
+                    return Ok(BuildAttempt::Resolved(PythonSet { builds, ..set }));
+                }
                 Err(failed) => {
                     named = failed.named;
                     last = Some(failed.failure);
@@ -105,15 +105,7 @@ pub fn build_failed(
     retry_failed(project, lockfile, resolved, |oldest, failed| {
         let attempt = context.attempt(oldest, &failed.key, failed.named.clone())?;
         Ok(match attempt {
-            BuildAttempt::Resolved { packages, builds } => {
-                let set = PythonSet {
-                    python: oldest.version(),
-                    packages,
-                    builds: builds.into_iter().collect(),
-                    ..PythonSet::default()
-                };
-                Ok((failed.key, set))
-            }
+            BuildAttempt::Resolved(set) => Ok((failed.key, set)),
             BuildAttempt::NeedsPermission(builds) => {
                 let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
                 let failure = failed.failure.hint(format!(

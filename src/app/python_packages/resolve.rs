@@ -15,7 +15,7 @@ use crate::{
         LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets,
         Upgrade,
     },
-    manifest::{ShellName, Text},
+    manifest::{DevShell, ShellName, Text},
     package::{CondaFloors, Tool},
     project::{Project, approval::ApprovalState},
     python::{PinnedRequirement, PythonRequirement, is_built_metadata, read_pinned},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 use super::{
-    OldestPython, fitting_set, lockfile_of, requested, selection,
+    OldestPython, fitting_set, lacks_name, lockfile_of, requested, selection,
     without_wheels::{NamedPackages, unnamed_builds},
 };
 
@@ -41,6 +41,8 @@ pub struct FailedList {
     pub key: PythonKey,
     pub failure: Failure,
     pub(super) named: NamedPackages,
+    /// True if only a build of the project says what it needs, and that failed.
+    pub(super) is_unbuilt: bool,
 }
 
 /// The failure of a resolution.
@@ -48,12 +50,17 @@ pub struct FailedList {
 pub(super) struct CompileFailure {
     pub(super) failure: Failure,
     pub(super) named: NamedPackages,
+    /// True if uv gave no answer.
+    is_unresolved: bool,
 }
 
 impl From<Failure> for CompileFailure {
     fn from(failure: Failure) -> Self {
-        let named = NamedPackages::new();
-        Self { failure, named }
+        Self {
+            failure,
+            named: NamedPackages::new(),
+            is_unresolved: false,
+        }
     }
 }
 
@@ -63,18 +70,15 @@ impl From<CompileFailure> for Failure {
     }
 }
 
-impl FailedList {
-    /// Returns whether only a build of the project says what it needs.
-    fn is_built(&self) -> bool {
-        let mut requirements = self.key.requirements.iter();
-        requirements.any(|one| is_built_metadata(one))
-    }
+/// Returns whether only a build of the project says what it needs.
+fn is_built(key: &PythonKey) -> bool {
+    key.requirements.iter().any(|one| is_built_metadata(one))
 }
 
 impl ResolvedPackages {
     /// Takes the failures of projects whose build does not say what they need.
     pub fn take_unbuilt(&mut self) -> Vec<Failure> {
-        let unbuilt = self.failures.extract_if(.., |failed| failed.is_built());
+        let unbuilt = self.failures.extract_if(.., |failed| failed.is_unbuilt);
         unbuilt.map(|failed| failed.failure).collect()
     }
 
@@ -112,17 +116,17 @@ pub fn resolve(
                     ..PackageQuery::of(&key, &python)
                 };
                 match compile(session, project, lockfile, oldest.shell, query) {
-                    Ok(packages) => PythonSet {
-                        python,
-                        packages,
-                        ..PythonSet::default()
-                    },
-                    Err(CompileFailure { failure, named }) => {
-                        let failure = with_remote_lists(failure, &key);
+                    Ok(set) => set,
+                    Err(CompileFailure {
+                        failure,
+                        named,
+                        is_unresolved,
+                    }) => {
                         let failed = FailedList {
-                            key,
-                            failure,
+                            failure: with_remote_lists(failure, &key),
                             named,
+                            is_unbuilt: is_unresolved && is_built(&key),
+                            key,
                         };
                         resolved.failures.push(failed);
                         continue;
@@ -170,26 +174,17 @@ pub fn reduce_failed(
         let python = oldest.version();
         let compile = |key: &PythonKey| {
             let query = PackageQuery::of(key, &python);
-            let packages = compile(session, project, lockfile, oldest.shell, query)?;
-            Ok(packages)
+            let set = compile(session, project, lockfile, oldest.shell, query)?;
+            Ok(set)
         };
-        let Some(ReducedPackages {
-            packages,
-            left_out,
-            notes,
-        }) = reduce(project, oldest.shell, &failed.key, compile)?
+        let Some(ReducedPackages { set, notes }) =
+            reduce(project, oldest.shell, &failed.key, compile)?
         else {
             return Ok(Err(failed));
         };
         for note in &notes {
             session.reporter.note(note);
         }
-        let set = PythonSet {
-            python,
-            packages,
-            left_out,
-            ..PythonSet::default()
-        };
         Ok(Ok((failed.key, set)))
     })
 }
@@ -199,7 +194,7 @@ fn reduce(
     project: &Project,
     shell: &ShellName,
     key: &PythonKey,
-    compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
+    compile: impl FnMut(&PythonKey) -> Result<PythonSet, Failure>,
 ) -> Result<Option<ReducedPackages>, Failure> {
     let shell = find_dev_shell(project.preview(), shell)?;
     let Some((locked, lock)) = lockfile_of(project, shell) else {
@@ -232,7 +227,7 @@ pub fn fitting_minor(
 ) -> Option<u32> {
     let requested = requested(project, lockfile);
     let mut failed: Vec<(PythonKey, &ShellName)> = Vec::new();
-    for failure in failures.iter().filter(|failed| !failed.is_built()) {
+    for failure in failures.iter().filter(|failed| !is_built(&failed.key)) {
         let Some(oldest) = requested.get(&failure.key) else {
             continue;
         };
@@ -293,13 +288,14 @@ pub(super) fn may_build(session: &Session<'_>, project: &Project) -> bool {
     is_trusted && !session.options.is_background
 }
 
+/// Returns the packages for a list.
 pub(super) fn compile(
     session: &Session<'_>,
     project: &Project,
     lockfile: &Lockfile,
     shell: &ShellName,
     query: PackageQuery<'_>,
-) -> Result<Vec<LockedRequirement>, CompileFailure> {
+) -> Result<PythonSet, CompileFailure> {
     let shell = find_dev_shell(project.preview(), shell)?;
     let mut lockfile = lockfile.clone();
     conda_packages::add_tools(&mut lockfile, shell);
@@ -336,9 +332,15 @@ pub(super) fn compile(
         }
         compiled
     });
-    let text = answer.map_err(|failure| CompileFailure { failure, named })?;
+    let answer = answer.map_err(|failure| CompileFailure {
+        failure,
+        named,
+        is_unresolved: true,
+    })?;
+    let absent = absent_extras(project, shell, &answer.absent_extras)?;
     // The project itself has no digest: it is installed from its directory.
-    let lines = text.lines().filter(|line| !is_built_metadata(line));
+    let lines = answer.text.lines();
+    let lines = lines.filter(|line| !is_built_metadata(line));
     let text = lines.collect::<Vec<_>>().join("\n");
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
     let pinned = pinned.map_err(Failure::from)?.into_iter();
@@ -350,7 +352,35 @@ pub(super) fn compile(
             .map_err(|fault| unusable(package, fault))?;
     }
     packages.sort();
-    Ok(packages)
+    Ok(PythonSet {
+        python: query.python.unwrap_or_default().to_owned(),
+        packages,
+        absent,
+        ..PythonSet::default()
+    })
+}
+
+/// Returns the requirements on the extras that the build of the project does not know; an error if a manifest names one.
+fn absent_extras(
+    project: &Project,
+    shell: &DevShell,
+    absent: &BTreeSet<String>,
+) -> Result<Vec<String>, Failure> {
+    let Some((locked, lock)) = lockfile_of(project, shell) else {
+        return Ok(Vec::new());
+    };
+    let mut extras = shell.python.extras.iter();
+    let named = extras.find(|one| !one.origin.is_preset && absent.contains(&one.value));
+    if let Some(named) = named {
+        let failure = lacks_name("extra", named, lock);
+        return Err(failure.note("the build of the project does not report it"));
+    }
+    let mut all: Vec<String> = absent
+        .iter()
+        .filter_map(|extra| locked.built_extra(extra))
+        .collect();
+    all.sort();
+    Ok(all)
 }
 
 /// Returns the words in the answer of uv that can be names of packages.

@@ -276,6 +276,7 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
             .map(|one| one.requirement.clone())
             .take(1)
             .collect(),
+        absent: packages.iter().map(|_| "a[b]".to_owned()).take(1).collect(),
         builds: packages.iter().map(|_| "stem".to_owned()).take(1).collect(),
         packages,
     });

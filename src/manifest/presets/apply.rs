@@ -10,6 +10,7 @@ use super::{
 use crate::{
     manifest::{
         Error, Layer, Located, Origin, PYTHON_LOCKS, PythonLockFormat, Text, ToolEntry,
+        group_lists, is_dynamic,
         layer::Tables,
         version_files::{FileRequest, SoughtTool, VersionFile, VersionRole},
     },
@@ -303,13 +304,22 @@ impl Applying<'_, '_> {
                 if PythonLockFormat::of(name).is_some_and(|format| listed.contains(&format)) =>
             {
                 let data = &applied.preset.data;
-                Some((
-                    self.names(&data.groups, directory),
-                    self.names(&data.extras, directory),
-                ))
+                let extras = self.names(&data.extras, directory);
+                // Extras that only the build knows are known when it has run.
+                let is_built = self.texts.get(name).is_some_and(|text| {
+                    is_dynamic(&self.documents.parse(text), "optional-dependencies")
+                });
+                let mut groups = self.names(&data.groups, directory);
+                if PythonLockFormat::of(name) == Some(PythonLockFormat::Project) {
+                    let asked = layer.tables_mut().flat_map(|tables| &tables.python.groups);
+                    let asked: BTreeSet<String> = asked.map(|one| one.value.clone()).collect();
+                    let listed = asked.into_iter();
+                    groups.extend(listed.filter(|one| self.group_list(directory, one).is_some()));
+                }
+                Some((groups, (!is_built).then_some(extras)))
             }
             Some(_) => None,
-            None => Some((BTreeSet::new(), BTreeSet::new())),
+            None => Some((BTreeSet::new(), Some(BTreeSet::new()))),
         };
         for tables in layer.tables_mut() {
             let lock = tables.python.lock.take();
@@ -324,9 +334,20 @@ impl Applying<'_, '_> {
             if let Some((groups, extras)) = &known {
                 let python = &mut tables.python;
                 python.groups.retain(|one| groups.contains(&one.value));
-                python.extras.retain(|one| extras.contains(&one.value));
+                python.extras.retain(|one| {
+                    extras
+                        .as_ref()
+                        .is_none_or(|known| known.contains(&one.value))
+                });
             }
         }
+    }
+
+    /// Returns the list of requirements of a group, if there is one.
+    pub(super) fn group_list(&self, directory: &str, group: &str) -> Option<String> {
+        let lists = group_lists(&format!("{directory}requirements.txt"), group);
+        let mut lists = lists.into_iter();
+        lists.find(|list| self.texts.contains_key(list))
     }
 
     /// Returns the names that the project has in tables.

@@ -21,8 +21,16 @@ impl Applying<'_, '_> {
         for directory in &applied.directories {
             let there = |name: &str| self.present.contains(&format!("{directory}{name}"));
             let name = format!("{directory}pyproject.toml");
+            let dev_list = self.group_list(directory, "dev");
             let needs = match self.texts.get(&name) {
-                Some(text) => needs_of(text, &self.documents.parse(text)),
+                Some(text) => {
+                    let root = self.documents.parse(text);
+                    let is_named = !root.select("project.name").is_empty();
+                    match needs_of(text, &root) {
+                        Needs::Nothing if is_named && dev_list.is_some() => Needs::Listed,
+                        needs => needs,
+                    }
+                }
                 None => Needs::Nothing,
             };
             let cfg = self.texts.get(&format!("{directory}setup.cfg"));
@@ -40,10 +48,17 @@ impl Applying<'_, '_> {
                     let setup = setup.unwrap_or_default();
                     return Some((directory, format!("{directory}{setup}")));
                 }
-                Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
-                Needs::Nothing => match cfg {
-                    Some(line) => ("setup.cfg", line, UNREAD_CFG),
-                    None => continue,
+                Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP.to_owned()),
+                Needs::Nothing => match (cfg, &dev_list) {
+                    (Some(line), _) => ("setup.cfg", line, UNREAD_CFG.to_owned()),
+                    (None, Some(list)) => {
+                        let name = list.strip_prefix(directory.as_str()).unwrap_or(list);
+                        let message = format!(
+                            "its packages are not installed: write `lock = \"{list}\"` below `[python]` in `devshell.toml`"
+                        );
+                        (name, 1, message)
+                    }
+                    (None, None) => continue,
                 },
                 Needs::Unknown(why) => {
                     self.notes.push(PresetNote {
@@ -61,7 +76,7 @@ impl Applying<'_, '_> {
                     is_preset: false,
                     line,
                 },
-                message: message.to_owned(),
+                message,
                 tool: None,
             });
         }

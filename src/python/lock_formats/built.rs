@@ -1,18 +1,17 @@
 //! Projects whose dependencies only their build system knows (`setup.py`, `setup.cfg`, `dynamic`): uv asks it for the
-//! metadata when devsh resolves, which runs code of the project and needs the approval of its build.
+//! metadata when devsh resolves, which runs code of the project and needs the approval of its build. The metadata has the
+//! extras too.
 //!
 //! Their development dependencies are often in lists such as `requirements-dev.txt`, which become groups.
 
-use std::collections::BTreeSet;
-
 use super::{
     LockFiles,
-    built_metadata::add_metadata,
+    built_metadata::{add_metadata, metadata_of},
     fields::lock_error,
     requirements::{GroupLists, read_groups},
 };
 use crate::{
-    manifest::{Error, Text, setup_name},
+    manifest::{Error, setup_name},
     package::PackageName,
     python::{lock::PythonLock, marker::normalize, scope::Scope},
 };
@@ -26,53 +25,12 @@ pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
     };
     let GroupLists { mut lock, extras } = read_groups(files)?;
     let name: PackageName = name.parse().map_err(|invalid| text.error(0..0, invalid))?;
-    let always = [(Scope::Always, String::new())].into_iter();
-    let own = setup_extras(text).into_iter();
-    let own = own.map(|extra| (Scope::Extra(extra.clone()), extra));
-    for (scope, extra) in always.chain(own).chain(extras) {
-        if let Scope::Extra(extra) = &scope {
-            lock.extras.insert(extra.clone());
-        }
-        let written = match extra.as_str() {
-            "" => name.to_string(),
-            extra => format!("{name}[{extra}]"),
-        };
-        add_metadata(&mut lock, text, &written, scope, &files.inputs)?;
+    let metadata = metadata_of(text, name.as_str(), &files.inputs);
+    add_metadata(&mut lock, text, &metadata, None, Scope::Always)?;
+    for (scope, extra) in extras {
+        add_metadata(&mut lock, text, &metadata, Some(&extra), scope)?;
     }
+    lock.built_extras = Some(metadata);
     lock.add_project(normalize(name.as_str()));
     Ok(lock)
-}
-
-/// Returns the extras of a `setup.cfg`, normalised; those of a `setup.py` are known only to its build.
-fn setup_extras(text: &Text) -> BTreeSet<String> {
-    let mut extras = BTreeSet::new();
-    let mut is_inside = false;
-    for line in text.as_str().lines() {
-        if let Some(section) = line.strip_prefix('[') {
-            is_inside = section.trim_end() == "options.extras_require]";
-        } else if is_inside && !line.starts_with([' ', '\t', '#', ';']) {
-            let name = line.split(['=', ':']).next().unwrap_or_default().trim();
-            if name.parse::<PackageName>().is_ok() {
-                extras.insert(normalize(name));
-            }
-        }
-    }
-    extras
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extras_are_the_keys_of_their_section() {
-        let text = "[metadata]\nname = demo\n[options.extras_require]\n# test = x\nTest_All =\n    pytest\n\
-                    docs: sphinx\n[options]\npackages = find:\n";
-        let found = setup_extras(&Text::new("setup.cfg", text));
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["docs", "test-all"]);
-        assert_eq!(
-            setup_extras(&Text::new("setup.py", "setup()\n")),
-            BTreeSet::new()
-        );
-    }
 }

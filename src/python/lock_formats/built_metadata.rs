@@ -1,25 +1,29 @@
-//! The requirement on what a build says of its project.
+//! The requirements on what a build says of its project.
 
 use super::fields::{file_url, folder_of};
 use crate::{
     manifest::{Error, Text},
     python::{
         lock::{LooseRequirement, PythonLock},
-        requirement::PythonRequirement,
+        requirement::{BuiltMetadata, PythonRequirement},
         scope::Scope,
     },
 };
 
-/// Adds the requirement `name` (`shop`, `shop[test]`) on the dependencies of the project in the directory of `file`.
+/// Returns the requirement on the dependencies of the project `name` in the directory of `file`.
+pub(super) fn metadata_of(file: &Text, name: &str, inputs: &str) -> BuiltMetadata {
+    BuiltMetadata::new(name, &file_url(folder_of(file), ""), inputs)
+}
+
+/// Adds these dependencies, with those of an extra if one is given, to `scope`.
 pub(super) fn add_metadata(
     lock: &mut PythonLock,
     file: &Text,
-    name: &str,
+    metadata: &BuiltMetadata,
+    extra: Option<&str>,
     scope: Scope,
-    inputs: &str,
 ) -> Result<(), Error> {
-    let url = file_url(folder_of(file), "");
-    let requirement = PythonRequirement::of_project_build(name, &url, inputs);
+    let requirement = PythonRequirement::of_project_build(metadata, extra);
     let requirement = requirement.map_err(|invalid| file.error(0..0, invalid))?;
     lock.loose.push(LooseRequirement { scope, requirement });
     Ok(())

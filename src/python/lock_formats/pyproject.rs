@@ -7,8 +7,6 @@ use std::{
 };
 
 use super::{
-    LockFiles,
-    built_metadata::add_metadata,
     fields::{
         file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
     },
@@ -17,7 +15,7 @@ use super::{
 };
 use crate::{
     config::PYPI,
-    manifest::{Error, ErrorKind, Located, Needs, Node, Origin, Text, Value, needs},
+    manifest::{Error, Located, Needs, Node, Origin, Text, Value, needs},
     package::PackageName,
     python::{
         lock::{LooseRequirement, PythonLock, PythonPackage, Selection},
@@ -40,23 +38,6 @@ const UNREAD_UV: [&str; 8] = [
     "extra-build-dependencies",
     "required-environments",
 ];
-
-/// Reads a project that takes the place of a lockfile; all of its requirements must be in the file.
-pub(super) fn read_project(files: &LockFiles) -> Result<PythonLock, Error> {
-    let (file, directories) = (&files.lock, &files.directories);
-    match needs(file)? {
-        Needs::Unknown(why) => {
-            let kind = ErrorKind::PythonLock(why.value);
-            Err(file.error_at(&why.origin, "", kind))
-        }
-        Needs::Built(name) => {
-            let mut lock = read(file, directories)?;
-            add_metadata(&mut lock, file, &name, Scope::Always, &files.inputs)?;
-            Ok(lock)
-        }
-        Needs::Nothing | Needs::Listed => read(file, directories),
-    }
-}
 
 /// The directories that the sources of a project name, and whether members of its workspace are among them.
 #[derive(Debug, Default)]
