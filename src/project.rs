@@ -12,6 +12,7 @@ mod members;
 mod newest_python;
 pub mod package_builds;
 pub mod personal;
+mod plain_settings;
 pub mod python_files;
 mod read_project;
 pub mod reader;
@@ -32,6 +33,7 @@ use crate::{
     util::files,
 };
 
+pub use plain_settings::is_plain_setting;
 pub use read_project::{FoundProject, ReadMode, Unreadable};
 pub use reader::Error;
 

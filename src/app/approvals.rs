@@ -11,6 +11,7 @@ use crate::{
         Project, ReadMode,
         approval::{ApprovalState, Trusted},
         approval_summary::Difference,
+        is_plain_setting,
     },
     report::failure::{ExitStatus, Failure},
 };
@@ -42,6 +43,8 @@ pub struct Requests {
     pub is_known: bool,
     /// Each request by its name, those first that can turn a value into code.
     pub differences: Vec<(String, Difference)>,
+    /// The number of further build settings that only choose files and versions.
+    pub plain_settings: usize,
 }
 
 impl<'a> Review<'a> {
@@ -89,8 +92,15 @@ impl<'a> Review<'a> {
             .into_iter()
             .partition(|(name, _)| name.split(' ').any(|word| word == "grant"));
         first.extend(rest);
+        let is_known = self.project.was_approved();
+        let all = first.len();
+        first.retain(|(name, difference)| match difference {
+            Difference::Added(value) => is_known || !is_plain_setting(name, value),
+            _ => true,
+        });
         Requests {
-            is_known: self.project.was_approved(),
+            is_known,
+            plain_settings: all - first.len(),
             differences: first,
         }
     }

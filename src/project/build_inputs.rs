@@ -36,6 +36,9 @@ const OTHER_KEYS: &[&str] = &[
     "tool.devsh",
     "tool.docformatter",
     "tool.flake8",
+    "tool.hatch.envs",
+    "tool.hatch.publish",
+    "tool.inline-snapshot",
     "tool.interrogate",
     "tool.isort",
     "tool.mypy",
@@ -54,6 +57,7 @@ const OTHER_KEYS: &[&str] = &[
     "tool.towncrier",
     "tool.tox",
     "tool.ty",
+    "tool.typos",
     "tool.vulture",
     "tool.yapf",
 ];
@@ -127,6 +131,8 @@ const CODE_FILES: [&str; 7] = [
     "setup.cfg",
     "setup.py",
 ];
+/// The keys of `hatch.toml` that its build backend does not read.
+const HATCH_KEYS: &[&str] = &["envs", "publish"];
 /// Keys whose file a build writes or reads as text, by their last words.
 const TEXT_KEYS: &[&str] = &[
     "dynamic.version.file",
@@ -199,7 +205,10 @@ impl<'f> InputCollector<'f> {
             let bytes = self.read(&name)?;
             self.input.option(bytes.as_ref(), DigestInput::bytes);
             if let Some(bytes) = bytes {
-                let table = manifest::parse_table(&name, &bytes)?;
+                let mut table = manifest::parse_table(&name, &bytes)?;
+                if file != UV_SETTINGS {
+                    remove_all(&mut table, HATCH_KEYS);
+                }
                 settings.push((name, table));
             }
         }

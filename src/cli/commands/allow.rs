@@ -82,6 +82,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         let requests = Requests {
             is_known: true,
             differences: builds.collect(),
+            plain_settings: 0,
         };
         show(ui, requests);
         if !confirm(session, ui, options, "Allow?")? {
@@ -110,7 +111,8 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             Requests {
                 is_known: true,
                 differences: added.collect(),
-                },
+                plain_settings: 0,
+            },
         );
         if !confirm(session, ui, options, "Allow?")? {
             return Err(refused(&name));
@@ -188,6 +190,14 @@ fn show(ui: &Ui, requests: Requests) {
             }
         };
         table.row([Cell::from(sign).and(Some(Role::Dim), name), value]);
+    }
+    if requests.plain_settings > 0 {
+        let count = match requests.plain_settings {
+            1 => "1 that only chooses files or versions".to_owned(),
+            count => format!("{count} that only choose files and versions"),
+        };
+        let name = Cell::from("  ").and(Some(Role::Dim), "build settings");
+        table.row([name, Cell::new(Role::Dim, count)]);
     }
     ui.message_table(&table);
 }
