@@ -37,6 +37,9 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
     let state = &session.context.directories.state;
     let before = Record::stored(state, project.root(), shell)?.versions;
     let joined = joined_lockfile(session, project).ok()?;
+    // A lockfile without an answer to a request is behind the manifest; it has not changed itself. A command reports
+    // its own changes.
+    let is_news = joined.is_complete && !session.has_written_lockfile();
     let inputs = BuildInputs::new(project, shell, joined.lockfile, &Unlocked::default()).ok()?;
     let now = locked_versions(project, &inputs);
     let mut changes: Vec<String> = now
@@ -54,6 +57,7 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
     }
     let known = now.lockfiles.iter();
     let files: Vec<String> = known
+        .filter(|(name, _)| is_news || *name != LOCKFILE)
         .filter_map(|(name, digest)| {
             let old = before.lockfiles.get(name)?;
             (old != digest).then(|| name.clone())

@@ -263,15 +263,22 @@ fn answer(
     current: &mut UpToDate,
 ) -> Result<Lockfile, Failure> {
     let loaded = target.load(session);
-    let problems = target.problems(loaded.content()?);
-    let previous = loaded.content()?.cloned().unwrap_or_default();
+    // A command that may write the file writes the changed requests, too.
+    let is_kept = session.options.locked || (mode == BuildMode::Background && target.in_project);
+    let content = if is_kept {
+        target.content(session)?
+    } else {
+        loaded.content()?.cloned()
+    };
+    let problems = target.problems(content.as_ref());
+    let previous = content.unwrap_or_default();
     if problems.is_empty() {
         return Ok(previous);
     }
     if session.options.locked && !problems.needed.is_empty() {
         return Err(out_of_date(session, &loaded, &problems.needed));
     }
-    if session.options.locked || (mode == BuildMode::Background && target.in_project) {
+    if is_kept {
         let failure = out_of_date(session, &loaded, &problems.all());
         target.add_unlocked(&previous, &failure, &mut current.unlocked);
         return Ok(previous);

@@ -122,6 +122,17 @@ impl LockTarget {
         session.lockfile(self.project.root(), &self.path)
     }
 
+    /// Returns the content of the file for the requests as they are now: a request that changed, and that the locked
+    /// version still answers, changes nothing.
+    pub fn content(&self, session: &Session<'_>) -> Result<Option<Lockfile>, Failure> {
+        let loaded = self.load(session);
+        let content = loaded.content()?;
+        Ok(content.map(|lockfile| match session.context.system {
+            Some(system) => lockfile.carried_over(&self.requests, system),
+            None => lockfile.clone(),
+        }))
+    }
+
     /// Returns the problems of the lockfile.
     pub fn problems(&self, lockfile: Option<&Lockfile>) -> LockProblems {
         let mut problems = self.tool_problems(lockfile);
@@ -365,7 +376,7 @@ impl LockTarget {
             files::create_private_dir(self.path.parent().unwrap_or(&self.path))?;
             files::write_atomic(&self.path, text.as_bytes())?;
         }
-        session.forget_lockfiles();
+        session.note_written_lockfile();
         Ok(true)
     }
 }
@@ -391,12 +402,11 @@ pub fn joined_lockfile(
         is_complete: true,
     };
     for target in lock_targets(session, project, false)? {
-        let loaded = target.load(session);
-        let content = loaded.content()?;
-        let problems = target.problems(content);
+        let content = target.content(session)?;
+        let problems = target.problems(content.as_ref());
         joined.fits &= problems.needed.is_empty();
         joined.is_complete &= problems.is_empty();
-        join(&mut joined.lockfile, content.cloned().unwrap_or_default());
+        join(&mut joined.lockfile, content.unwrap_or_default());
     }
     conda_packages::add_all_tools(&mut joined.lockfile, project.preview());
     Ok(joined)

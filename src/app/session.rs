@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -67,6 +70,7 @@ pub struct Session<'a> {
     client: OnceLock<Client>,
     caches: OnceLock<Arc<Caches>>,
     lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
+    has_written_lockfile: AtomicBool,
     /// The names for which a build was refused.
     new_names: Mutex<Vec<NewName>>,
 }
@@ -148,6 +152,7 @@ impl<'a> Session<'a> {
             client: OnceLock::new(),
             caches: OnceLock::new(),
             lockfiles: Mutex::default(),
+            has_written_lockfile: AtomicBool::new(false),
             new_names: Mutex::default(),
         }
     }
@@ -480,6 +485,17 @@ impl<'a> Session<'a> {
     pub fn notify_host_shells(&self) -> Result<(), Failure> {
         let state = &self.context.directories.state;
         Ok(watch::advance_generation(state, self.context.now)?)
+    }
+
+    /// Notes that this command has written a lockfile.
+    pub fn note_written_lockfile(&self) {
+        self.has_written_lockfile.store(true, Ordering::Relaxed);
+        self.forget_lockfiles();
+    }
+
+    /// Returns whether this command has written a lockfile.
+    pub fn has_written_lockfile(&self) -> bool {
+        self.has_written_lockfile.load(Ordering::Relaxed)
     }
 
     /// Forgets the lockfiles, because another process or this one has changed them.

@@ -167,6 +167,26 @@ impl Lockfile {
         })
     }
 
+    /// Returns the lockfile for requests that have changed since, as far as their locked versions still answer them.
+    #[must_use]
+    pub fn carried_over(&self, requests: &[NamedRequest], system: System) -> Self {
+        let mut carried = self.clone();
+        let (mut asked, mut changed) = (BTreeSet::new(), BTreeSet::new());
+        for NamedRequest { tool, request } in requests {
+            let key = LockKey::for_request(tool, request);
+            if !self.packages.contains_key(&key)
+                && let Some(package) = self.kept(tool, request, &Upgrade::None, system)
+            {
+                carried.packages.insert(key.clone(), package.clone());
+                changed.insert(tool);
+            }
+            asked.insert(key);
+        }
+        let packages = &mut carried.packages;
+        packages.retain(|key, _| asked.contains(key) || !changed.contains(&key.tool));
+        carried
+    }
+
     /// Returns the locked packages of `tool` whose version answers `request`, with any parts.
     ///
     /// Only a package that was locked for a channel answers a request for this channel.

@@ -102,6 +102,30 @@ fn locked_versions_stay_until_an_upgrade() {
 }
 
 #[test]
+fn a_changed_request_that_the_locked_version_meets_changes_nothing() {
+    let (sandbox, _server) = prepared();
+    let asking = |version: &str| format!("[tools]\nruff = \"{version}\"\n");
+    let sandbox = sandbox.manifest(&asking("0.12"));
+    let allowed = sandbox.devsh(&["allow", "--yes"]).success();
+    assert!(!allowed.stderr.contains("changed"), "{allowed}");
+    let before = lockfile(&sandbox);
+    let run = ["run", "--locked", "--trust", "--", "true"];
+    sandbox.write("devshell.toml", asking("==0.12.4"));
+    sandbox.devsh(&run).success();
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(!status.stdout.contains("does not fit"), "{status}");
+    assert_eq!(lockfile(&sandbox), before);
+    // A command that may write the lockfile takes the request into it.
+    let check = ["lock", "--check", "--trust"];
+    sandbox.devsh(&check).code(1);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.devsh(&check).success();
+
+    sandbox.write("devshell.toml", asking("0.13"));
+    sandbox.devsh(&run).error(&["does not fit the manifest"]);
+}
+
+#[test]
 fn one_change_of_the_manifest_is_one_change_of_the_lockfile() {
     let (sandbox, _server) = prepared();
     sandbox.devsh(&["lock", "--trust"]).success();
