@@ -14,13 +14,20 @@ use crate::{
         Keep,
         units::{parse_bytes, parse_span},
     },
-    prompt::session_var,
+    prompt::{
+        record::{Record, project_directory},
+        session_var,
+    },
     report::failure::Failure,
     store::{self, Store, leases},
     util::files,
 };
 
-use super::{gc_roots::Roots, session::Session};
+use super::{
+    build_files::BuildTraces,
+    gc_roots::{Roots, may_exist},
+    session::Session,
+};
 
 /// The time for which the download of a Python package, or an interrupted one, is kept.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
@@ -136,6 +143,8 @@ pub fn budget_of(session: &Session<'_>, keep: Keep) -> Budget {
 
 fn collect(session: &Session<'_>, store: &Store, budget: Budget) -> Result<GcReport, Failure> {
     let data = &session.context.directories.data;
+    let progress = session.reporter.progress();
+    let meter = progress.start("the store", "reading", None);
     // This reads the whole store, so other commands need not wait for it.
     let mut inventory = Inventory::of(data)?;
     let wait = || {
@@ -147,12 +156,20 @@ fn collect(session: &Session<'_>, store: &Store, budget: Budget) -> Result<GcRep
     inventory.update()?;
     let used = inventory.reached(Roots::find(session.context)?.all());
     let gone = inventory.choose(&used, budget);
+    let bytes = |path| {
+        let entry: Option<_> = inventory.entries.get(path);
+        entry.map_or(0, |entry| entry.size.bytes)
+    };
+    meter.step("cleaning", Some(gone.iter().map(bytes).sum()));
     for path in &gone {
         collection.discard(path)?;
+        meter.advance(bytes(path));
     }
     collection.finish()?;
+    meter.finish();
     remove_empty(&data.join("python"));
     prune_sessions(session);
+    forget_gone_projects(session);
     let mut report = report(&inventory, &gone, false);
     for (path, size) in partials(session) {
         if fs::remove_file(&path).is_ok() {
@@ -161,6 +178,17 @@ fn collect(session: &Session<'_>, store: &Store, budget: Budget) -> Result<GcRep
     }
     report.extend(RemovedKind::Build, unfinished(data, false));
     Ok(report)
+}
+
+/// Removes what is known about projects that are gone.
+fn forget_gone_projects(session: &Session<'_>) {
+    let state = &session.context.directories.state;
+    // A record that cannot be read or removed is only a leftover.
+    for (root, _) in Record::all(state).unwrap_or_default() {
+        if !may_exist(&root) && !BuildTraces::new(session.context, &root).is_building() {
+            let _kept = store::remove_tree(&project_directory(state, &root));
+        }
+    }
 }
 
 /// Removes the sessions of host shells that ended long ago.

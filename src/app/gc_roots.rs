@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Returns whether a project is there, or cannot be seen now.
-fn may_exist(root: &Path) -> bool {
+pub fn may_exist(root: &Path) -> bool {
     match root.metadata() {
         Ok(found) => found.is_dir(),
         Err(error) => !files::is_absent(&error),

@@ -108,6 +108,20 @@ pub fn check_requests(
     requests: &[NamedRequest],
     previous: &Lockfile,
 ) -> Result<(), Unresolved> {
+    let meter = session
+        .reporter
+        .progress()
+        .start("versions", "checking", None);
+    let checked = ask_and_check(session, requests, previous);
+    meter.finish();
+    checked
+}
+
+fn ask_and_check(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+    previous: &Lockfile,
+) -> Result<(), Unresolved> {
     let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
     let client = session.client().map_err(failed)?;
     let sources = query_versions::sources(session, &client).map_err(failed)?;

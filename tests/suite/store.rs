@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{
     Pty, Random, Sandbox, Server, for_each_shell,
     pypi::{serve_tool, serve_tool_as},
-    sandbox::Outcome,
+    sandbox::{DEVSH, Outcome},
 };
 
 /// A sandbox whose project has one tool, built and allowed.
@@ -80,6 +80,26 @@ fn du_counts_shared_objects_once() {
         row.is_some_and(|row| row.contains("         2  █")),
         "{text}"
     );
+}
+
+#[test]
+fn gc_forgets_projects_that_are_gone() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    fs::rename(sandbox.project(), sandbox.home().join("gone")).unwrap();
+    let run = |command: &str| {
+        let mut process = sandbox.command(DEVSH);
+        let output = process.arg(command).current_dir(sandbox.home()).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let doctor = run("doctor");
+    assert!(
+        doctor.contains("1 dev shells of projects that are gone"),
+        "{doctor}"
+    );
+    run("gc");
+    let doctor = run("doctor");
+    assert!(doctor.contains("no leftovers"), "{doctor}");
 }
 
 #[test]
@@ -213,7 +233,7 @@ fn gc_keeps_the_loaded_dev_shell() {
 fn gc_keeps_the_dev_shell_of_a_running_command() {
     let server = Server::start();
     let sandbox = built(&server);
-    let mut command = sandbox.command(crate::support::sandbox::DEVSH);
+    let mut command = sandbox.command(DEVSH);
     command.args(["run", "--", "sh", "-c", "echo; read line; ruff --version"]);
     command
         .stdin(std::process::Stdio::piped())

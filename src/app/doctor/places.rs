@@ -23,7 +23,7 @@ use crate::{
 
 use super::check::Check;
 use crate::{
-    app::{build_files::BuildTraces, session::Session},
+    app::{build_files::BuildTraces, gc_roots::may_exist, session::Session},
     report::{failure::Failure, paths::display_path},
 };
 
@@ -219,7 +219,7 @@ fn certificates(context: &Context) -> Vec<Check> {
 fn stale(context: &Context) -> Check {
     // Unreadable records are not reported as leftovers.
     let records = Record::all(&context.directories.state).unwrap_or_default();
-    let gone = records.iter().filter(|(root, _)| !root.is_dir()).count();
+    let gone = records.iter().filter(|(root, _)| !may_exist(root)).count();
     let broken = records
         .iter()
         .map(|(root, _)| BuildTraces::new(context, root))
