@@ -264,15 +264,20 @@ pub fn describe(parts: &[MissingPart]) -> Failure {
     let Some(first) = parts.first() else {
         return Failure::default();
     };
+    let names = describe_names(parts);
+    Failure::new(format!("{names}: {}", first.reason)).hint("`devsh status` has the details")
+}
+
+/// Returns the names of missing parts in one phrase.
+pub fn describe_names(parts: &[MissingPart]) -> String {
     let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
     let names = match names.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => first.name.clone(),
+        _ => names.concat(),
     };
     let is_left_out = parts.iter().all(|part| part.is_left_out);
     let label = if is_left_out { "left out" } else { "missing" };
-    Failure::new(format!("{label}: {names}: {}", first.reason))
-        .hint("`devsh status` has the details")
+    format!("{label}: {names}")
 }
 
 /// Returns whether an error of a build can pass without a change of its inputs.

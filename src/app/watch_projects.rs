@@ -224,7 +224,10 @@ impl<'w, 'a> ProjectWatch<'w, 'a> {
                 built.push(shell.to_string());
             }
             if let Some(record) = fresh().filter(|record| !record.is_complete()) {
-                return Err(missing_parts::describe(&record.content.missing));
+                let names = missing_parts::describe_names(&record.content.missing);
+                return Err(Failure::new(format!(
+                    "{names}; `devsh status` there has the reasons"
+                )));
             }
         }
         Ok((!built.is_empty()).then(|| format!("{} is ready", built.join(", "))))

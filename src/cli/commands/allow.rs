@@ -84,6 +84,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             differences: builds.collect(),
             plain_settings: 0,
         };
+        ui.note("packages without a wheel can only be built by their own code:");
         show(ui, requests);
         if !confirm(session, ui, options, "Allow?")? {
             return built;
@@ -97,6 +98,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             return built;
         }
         // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.
+        ui.note("the build brought names that were not known before:");
         let added = new.iter().map(|one| {
             let (name, value) = match one {
                 NewName::CondaPackage(name) => ("conda package".to_owned(), name),
