@@ -10,6 +10,9 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -24,6 +27,7 @@ use super::{
 };
 use crate::{
     env::{Env, pathlist},
+    fetch::Meter,
     package::{PackageName, System, Tool, Version},
     python::{
         EditableInstall, Interpreter, PackageInstall, PackageSource, PythonPins, Selection,
@@ -33,6 +37,8 @@ use crate::{
     util::{digest_input::DigestInput, files, vars},
 };
 
+/// The time after which the user learns how to end a build of the project, which can compile for minutes.
+const LONG_BUILD: Duration = Duration::from_secs(4);
 /// Counts changes in how environments are made.
 const FORMAT: u64 = 2;
 
@@ -294,6 +300,23 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
+}
+
+/// Does some work, and says after a while how to end it.
+fn notice_wait<T>(meter: &dyn Meter, wait: Duration, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (working, end) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if end.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                meter.notice(
+                    "still building; Ctrl-C stops it until `devsh sync`, the approval stays",
+                );
+            }
+        });
+        let done = work();
+        drop(working);
+        done
+    })
 }
 
 fn needs(packages: &PythonPackages, tool: &'static str) -> Error {
@@ -690,7 +713,9 @@ impl Builder<'_> {
             directories: &pins.directories,
             settings: packages.build_settings.as_deref(),
         };
-        let made = uv.install_editable(install, &directory, &*meter);
+        let made = notice_wait(&*meter, LONG_BUILD, || {
+            uv.install_editable(install, &directory, &*meter)
+        });
         meter.finish();
         made.map_err(|error| Error::build_project(&packages.lock, error))?;
         Ok(EditableOutcome::Current(EditableInstalls {
