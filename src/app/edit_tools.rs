@@ -17,7 +17,7 @@ use super::{
     find_manifest::{existing_manifest, find_manifest, start_manifest},
     lock_and_build::bring_up,
     missing_parts::{self, FailedPart},
-    query_versions,
+    python_packages, query_versions,
     session::Session,
 };
 
@@ -63,6 +63,7 @@ pub fn add_tools(
     }
     let tools: Vec<Tool> = tools.into_iter().map(|(tool, _)| tool).collect();
     let finished = change.finish(&text, &tools, show)?;
+    note_isolation(session, finished.project.get(), &tools, edit);
     let missing = build(session, &finished.project, edit)?;
     let Some(failure) = missing_parts::failure_of(&missing) else {
         return Ok(());
@@ -72,6 +73,22 @@ pub fn add_tools(
         Some(undo) if missing.iter().any(is_of_edit) => change.revert(&undo, failure),
         _ => failure,
     })
+}
+
+/// Notes that applications of the Python index do not see the packages of the project.
+fn note_isolation(session: &Session<'_>, project: &Project, tools: &[Tool], edit: ToolEdit<'_>) {
+    let dev = ShellName::dev();
+    let Some(shell) = project.preview().shells.get(edit.shell.unwrap_or(&dev)) else {
+        return;
+    };
+    for tool in tools.iter().filter(|tool| tool.source == Source::Pypi) {
+        let package = tool.package.as_str();
+        if let Some(addition) = python_packages::describe_addition(project, shell, package) {
+            session.reporter.note(&format!(
+                "`{tool}` cannot import the project or its packages; {addition} adds it to them"
+            ));
+        }
+    }
 }
 
 /// Checks that npm tools have node in their dev shell.

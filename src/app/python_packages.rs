@@ -50,15 +50,13 @@ pub fn of_shell(
             package.origin, lock.value
         ));
         return Err(if lock.origin.is_preset {
-            let add = match PythonLockFormat::of(&lock.value) {
-                Some(PythonLockFormat::Uv) => "with `uv add --dev`",
-                Some(PythonLockFormat::Poetry) => "with `poetry add --group dev`",
-                Some(PythonLockFormat::Pdm) => "with `pdm add --dev`",
-                Some(PythonLockFormat::Pipfile) => "with `pipenv install --dev`",
-                _ => "with the tool that wrote the lockfile",
-            };
+            let add = add_command(project, shell, lock, &package.value);
+            let add = add.map_or_else(
+                || "the tool that wrote the lockfile".to_owned(),
+                |command| format!("`{command}`"),
+            );
             failure.hint(format!(
-                "remove `packages` there, and add `{}` to the project {add}",
+                "remove `packages` there, and add `{}` to the project with {add}",
                 package.value
             ))
         } else {
@@ -105,6 +103,46 @@ pub fn of_shell(
         build_settings: files.build_settings.clone(),
         without: BTreeSet::new(),
     }))
+}
+
+/// Returns how to add a package to the packages of a dev shell, if it has any.
+pub fn describe_addition(project: &Project, shell: &DevShell, package: &str) -> Option<String> {
+    let python = &shell.python;
+    let Some(lock) = &python.lock else {
+        let origin = &python.packages.first()?.origin;
+        return Some(format!("a line in `packages` ({origin})"));
+    };
+    Some(match add_command(project, shell, lock, package) {
+        Some(command) => format!("`{command}`"),
+        None => format!("a line in `{}`", lock.value),
+    })
+}
+
+/// Returns the command that adds a package to a project and its lockfile, if its format has one.
+fn add_command(
+    project: &Project,
+    shell: &DevShell,
+    lock: &Located<String>,
+    package: &str,
+) -> Option<String> {
+    use PythonLockFormat::{Pdm, Pipfile, PipfileProject, Poetry, Project as Unlocked, Uv};
+    let command = match PythonLockFormat::of(&lock.value)? {
+        Uv | Unlocked => {
+            let locked = lockfile_of(project, shell).map(|(locked, _)| locked);
+            let groups = locked.map(|locked| &locked.default_groups);
+            // A group that the dev shell does not have is of no use.
+            let other = groups.filter(|groups| !groups.contains("dev"));
+            match other.and_then(BTreeSet::first) {
+                Some(group) => format!("uv add --group {group}"),
+                None => "uv add --dev".to_owned(),
+            }
+        }
+        Poetry => "poetry add --group dev".to_owned(),
+        Pdm => "pdm add --dev".to_owned(),
+        Pipfile | PipfileProject => "pipenv install --dev".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{command} {package}"))
 }
 
 /// Returns the Python lockfile of a dev shell and its name, if there is one.

@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -810,6 +812,54 @@ fn extras_that_only_the_build_knows_come_from_it() {
             "the build of the project does not report it",
         ]);
     }
+}
+
+#[test]
+fn a_long_build_of_the_project_says_how_to_stop_it() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let begin = "def build_editable(directory, settings=None, metadata=None):\n";
+    let wait = "    import time\n    while not os.path.exists(os.environ[\"HOME\"] + \"/go\"):\n        time.sleep(0.01)\n";
+    sandbox.write(
+        "backend.py",
+        BACKEND.replace(begin, &format!("{begin}{wait}")),
+    );
+    sandbox.write("pyproject.toml", PROJECT);
+    sandbox.write("src/demo.py", "import helper_lib\n");
+    let mut allowing = sandbox.command(DEVSH);
+    allowing.args(["allow", "--yes"]).stderr(Stdio::piped());
+    let mut allowing = allowing.spawn().unwrap();
+    let mut lines = BufReader::new(allowing.stderr.take().unwrap()).lines();
+    let told = lines.find(|line| line.as_ref().unwrap().contains("still building"));
+    let line = "devsh: the project: still building; Ctrl-C stops it until `devsh sync`, the approval stays";
+    assert_eq!(told.unwrap().unwrap(), line);
+    fs::write(sandbox.home().join("go"), "").unwrap();
+    for line in lines {
+        line.unwrap();
+    }
+    assert!(allowing.wait().unwrap().success());
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+}
+
+#[test]
+fn an_application_next_to_packages_names_the_command_that_adds_it_to_them() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_pure(&server, &[pure("second", "1.0", &[], &["second"])]);
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n");
+    sandbox.write(
+        "pyproject.toml",
+        PROJECT.replace("[build-system]", "[tool.none]"),
+    );
+    sandbox.allow();
+    let added = sandbox.devsh(&["add", "pypi:second"]).success();
+    let note = "devsh: `pypi:second` cannot import the project or its packages; `uv add --dev second` adds it to them\n";
+    assert!(added.stderr.contains(note), "{added}");
+    assert_eq!(added.stderr.matches("devshell.lock").count(), 1, "{added}");
 }
 
 #[test]
