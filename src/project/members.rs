@@ -19,22 +19,16 @@ const PATTERNS: usize = 1024;
 const PATTERN: usize = 1024;
 /// The most directory entries that are read for all patterns of a workspace together.
 const VISITS: usize = 1 << 14;
+/// The most steps that all members together take. To compare a path with a pattern takes the product of their lengths, and
+/// to resolve a path the square of its length, because the kernel walks from its beginning to each of its parts.
+const STEPS: usize = 1 << 26;
 /// The depth of `**`.
 const DEPTH: usize = 6;
 
 /// Returns the members' directories below `root`, sorted and with `/` at the end, and whether there may be more: they
-/// are more than the limit, or not every directory was read. An invalid pattern matches nothing.
+/// are more than the limit, or not every directory was read or compared. An invalid pattern matches nothing.
 pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<String>, bool) {
-    let exclude: Vec<GlobMatcher> = members
-        .exclude
-        .iter()
-        .take(PATTERNS)
-        .filter_map(|pattern| matcher(plain(pattern)?))
-        .collect();
-    let excluded = |directory: &str| {
-        let mut above = Path::new(directory).ancestors();
-        above.any(|one| exclude.iter().any(|out| out.is_match(one)))
-    };
+    let mut exclude = Exclusion::new(&members.exclude, STEPS);
     let include: BTreeSet<&str> = members
         .include
         .iter()
@@ -47,15 +41,50 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
         .flat_map(|pattern| matching(root, pattern, &mut visits))
         .filter(|directory| root.join(directory).join(&members.manifest).is_file())
         .take(PATTERNS)
+        .filter(|directory| !exclude.covers(directory))
         .filter(|directory| is_inside(root, &root.join(directory)))
-        .filter(|directory| !excluded(directory))
         .map(|directory| format!("{directory}/"))
         .collect();
     found.sort();
     found.dedup();
-    let more = found.len() > LIMIT || visits == 0;
+    let more = found.len() > LIMIT || visits == 0 || exclude.steps == 0;
     found.truncate(LIMIT);
     (found, more)
+}
+
+/// The patterns of directories that are excluded with all that is below them.
+struct Exclusion {
+    /// Matchers with the lengths of their patterns.
+    patterns: Vec<(GlobMatcher, usize)>,
+    /// The steps that are left.
+    steps: usize,
+}
+
+impl Exclusion {
+    fn new(patterns: &[String], steps: usize) -> Self {
+        let plain = patterns
+            .iter()
+            .take(PATTERNS)
+            .filter_map(|pattern| plain(pattern));
+        // Comparing all directories above a member too would take quadratic time in a deep tree.
+        let both = plain.flat_map(|pattern| [pattern.to_owned(), format!("{pattern}/**")]);
+        let patterns = both
+            .filter_map(|pattern| Some((matcher(&pattern)?, pattern.len())))
+            .collect();
+        Self { patterns, steps }
+    }
+
+    /// Returns whether a directory or one above it is excluded, or no steps are left to find out.
+    fn covers(&mut self, directory: &str) -> bool {
+        let steps = &mut self.steps;
+        let mut take = |length: usize| {
+            *steps = steps.saturating_sub(length.saturating_mul(directory.len()));
+            *steps == 0
+        };
+        let mut patterns = self.patterns.iter();
+        take(directory.len())
+            || patterns.any(|(pattern, length)| take(*length) || pattern.is_match(directory))
+    }
 }
 
 /// Returns the meaning of a pattern, whose `*` matches no `/`. Matching takes linear time, because the project is not
@@ -79,16 +108,19 @@ fn plain(pattern: &str) -> Option<&str> {
 
 /// Returns the directories that a pattern matches; `visits` is the number of directory entries that may be read.
 fn matching(root: &Path, pattern: &str, visits: &mut usize) -> Vec<String> {
-    let Some(whole) = matcher(pattern) else {
-        return Vec::new();
-    };
     let parts: Vec<&str> = pattern.split('/').collect();
     let is_literal = |part: &&&str| !part.contains(['*', '?', '[', '{']);
     let fixed = parts.iter().take_while(is_literal).count();
     let start = parts[..fixed].join("/");
+    if pattern.len() > PATTERN {
+        return Vec::new();
+    }
     if fixed == parts.len() {
         return vec![start];
     }
+    let Some(whole) = matcher(pattern) else {
+        return Vec::new();
+    };
     if !is_inside(root, &root.join(&start)) {
         return Vec::new();
     }
@@ -221,6 +253,27 @@ mod tests {
         let mut visits = 12;
         let mut found = || matching(directory.path(), "d/*", &mut visits).len();
         assert_eq!((found(), found(), found()), (8, 4, 0));
+    }
+
+    #[test]
+    fn comparing_with_excluding_patterns_takes_a_limited_number_of_steps() {
+        let deep = ["a"; 500].join("/");
+        let patterns: Vec<String> = (0..1024).map(|number| format!("**/x{number}")).collect();
+        let mut exclude = Exclusion::new(&patterns, STEPS);
+        assert_eq!(exclude.patterns.len(), 2048);
+        // Each pattern is compared once with the whole path, however many directories are above it.
+        assert!(!exclude.covers(&deep));
+        let lengths = exclude.patterns.iter().map(|(_, length)| length);
+        let taken = (deep.len() + lengths.sum::<usize>()) * deep.len();
+        assert_eq!(STEPS - exclude.steps, taken);
+        let mut exclude = Exclusion::new(&patterns, 50_000);
+        assert!(!exclude.covers("a"));
+        assert!(exclude.covers(&deep));
+        assert_eq!(exclude.steps, 0);
+        assert!(exclude.covers("a"));
+        let mut none = Exclusion::new(&[], STEPS);
+        let resolved = (0..1024).filter(|_| !none.covers(&deep)).count();
+        assert_eq!(resolved, STEPS / (deep.len() * deep.len()));
     }
 
     #[test]
