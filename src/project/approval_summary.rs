@@ -11,7 +11,7 @@ use crate::manifest::{
     CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
 use crate::package::{CachePlace, PackageName, Requirement, Source, Tool};
-use crate::util::redact::{redact_text, redact_url};
+use crate::util::redact::redact_for_approval;
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -255,7 +255,11 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactC
             |before| format!("is used after {before}"),
         );
         before = Some(&channel.value);
-        let fact = Fact::meaning(redact_text(&text), text.as_bytes(), &channel.origin.file);
+        let fact = Fact::meaning(
+            redact_for_approval(&text),
+            text.as_bytes(),
+            &channel.origin.file,
+        );
         facts.add("conda channel", &[&channel.value], fact)?;
     }
     for (channel, origin) in content.named_channels() {
@@ -309,7 +313,7 @@ fn cache_fact(cache: &CacheRequest) -> Fact {
     if let CachePlace::S3(place) = &cache.place.value
         && let Some(endpoint) = &place.endpoint
     {
-        text = format!("at {}, {text}", redact_url(endpoint));
+        text = format!("at {}, {text}", redact_for_approval(endpoint.as_str()));
     }
     let meaning = format!("{:?} {:?}", cache.place.value, cache.keys);
     Fact::meaning(text, meaning.as_bytes(), &cache.place.origin.file)
@@ -339,7 +343,7 @@ fn tool_fact(tool: &Tool, request: &ToolRequest, input: &SummaryInput<'_>) -> Fa
     let file = &*requirement.origin.file;
     if input.manifests.contains(file) {
         let text = format!("{}{parts}", requirement.value);
-        let shown = format!("{}{note}", redact_text(&text));
+        let shown = format!("{}{note}", redact_for_approval(&text));
         return Fact::meaning(shown, text.as_bytes(), file);
     }
     // The bounds of the project's own files say more than that any version will do.
@@ -351,7 +355,7 @@ fn tool_fact(tool: &Tool, request: &ToolRequest, input: &SummaryInput<'_>) -> Fa
         None => format!("{}{parts}", requirement.value),
         Some(first) => format!("{}{parts}  ({})", texts.join(", "), first.origin.file),
     };
-    let shown = format!("{}{note}", redact_text(&text));
+    let shown = format!("{}{note}", redact_for_approval(&text));
     Fact::meaning(shown, parts.as_bytes(), file)
 }
 

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::{
     manifest::{self, ErrorKind, Text},
-    util::{digest_input::DigestInput, paths::join_text, redact::redact_text},
+    util::{digest_input::DigestInput, paths::join_text, redact::redact_for_approval},
 };
 
 use super::{
@@ -265,7 +265,11 @@ impl<'f> InputCollector<'f> {
             Value::String(text) => text.clone(),
             value => value.to_string(),
         };
-        let fact = Fact::meaning(redact_text(&text), value.to_string().as_bytes(), file);
+        let fact = Fact::meaning(
+            redact_for_approval(&text),
+            value.to_string().as_bytes(),
+            file,
+        );
         let name = format!("{} {path}", fact_name("build setting", &[file]));
         Ok(self.facts.insert(name, fact)?)
     }

@@ -17,7 +17,7 @@ use crate::{
         ForeignPackage, LockFiles, PythonLock, WheelMinors, build_settings, decode_list,
         included_lists, named_directories, read_lock, source_directories,
     },
-    util::{paths::join_text, redact::redact_text},
+    util::{paths::join_text, redact::redact_for_approval},
 };
 
 use super::{
@@ -136,7 +136,11 @@ pub(super) fn read(
     for (name, packages) in sources {
         let named = packages.iter().map(|one| one.source.as_str());
         let text = named.collect::<Vec<_>>().join(", ");
-        let fact = Fact::meaning(redact_text(&text), format!("{packages:?}").as_bytes(), lock);
+        let fact = Fact::meaning(
+            redact_for_approval(&text),
+            format!("{packages:?}").as_bytes(),
+            lock,
+        );
         facts.add("python package", &[&name, "of", lock], fact)?;
     }
     Ok(PythonFiles {

@@ -29,6 +29,17 @@ pub fn redact_text(text: &str) -> String {
     shown + &text[end..]
 }
 
+/// Returns a text for an approval: redacted, with a digest of the whole text if anything is hidden. Two texts that differ
+/// in the hidden parts only look different.
+pub fn redact_for_approval(text: &str) -> String {
+    let shown = redact_text(text);
+    if shown == text {
+        return shown;
+    }
+    let digest = blake3::hash(text.as_bytes()).to_hex();
+    format!("{shown}  (a part is hidden, digest {})", &digest[..8])
+}
+
 /// Returns a text of the same length, in which what may be secret is hidden: for the lines of a file.
 pub fn mask_text(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
@@ -125,6 +136,26 @@ fn split_before(text: &str, separator: char) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_with_different_hidden_parts_look_different() {
+        assert_eq!(
+            redact_for_approval("1 url=https://h/x"),
+            "1 url=https://h/x"
+        );
+        let hidden = [
+            "https://me:A@h/x",
+            "https://me:B@h/x",
+            "https://h/x?repo=A",
+            "https://h/x?repo=B",
+        ];
+        let shown: Vec<String> = hidden.iter().map(|one| redact_for_approval(one)).collect();
+        for (at, one) in shown.iter().enumerate() {
+            let start = "https://h/x  (a part is hidden, digest ";
+            assert!(one.starts_with(start), "{one}");
+            assert!(!shown[..at].contains(one), "{one}");
+        }
+    }
 
     #[test]
     fn no_password_and_no_token_is_shown() {
