@@ -1,6 +1,7 @@
 //! Removes devsh from the user's machine: the program, the lines in rc files, and on request all data.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -47,8 +48,8 @@ pub enum Removed<'p> {
     ManualPages,
 }
 
-/// Finds this installation.
-pub fn find_installation(session: &Session<'_>) -> Installation {
+/// Finds this installation; `manual_pages` are the names of its manual pages.
+pub fn find_installation(session: &Session<'_>, manual_pages: &BTreeSet<String>) -> Installation {
     let context = session.context;
     let directories = &context.directories;
     let mut found = Installation::default();
@@ -62,7 +63,6 @@ pub fn find_installation(session: &Session<'_>) -> Installation {
     found.hooks = hooks.is_dir().then_some(hooks);
     let shared = directories.data.parent().unwrap_or(&directories.data);
     let manual = shared.join("man/man1");
-    let pages = files::list(&manual).unwrap_or_default();
     found.files = [
         "bash-completion/completions/devsh",
         "zsh/site-functions/_devsh",
@@ -72,7 +72,8 @@ pub fn find_installation(session: &Session<'_>) -> Installation {
     .map(|name| shared.join(name))
     .filter(|path| path.exists())
     .collect();
-    found.manual_pages = pages.into_iter().filter(|page| is_own_page(page)).collect();
+    let pages = manual_pages.iter().map(|name| manual.join(name));
+    found.manual_pages = pages.filter(|page| page.exists()).collect();
     if is_own_program(context) {
         found.files.push(context.program.clone());
     } else {
@@ -94,11 +95,6 @@ pub fn find_installation(session: &Session<'_>) -> Installation {
 fn read(path: &Path) -> String {
     let bytes = files::read_own(path, LIMIT).ok().flatten();
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
-}
-
-fn is_own_page(page: &Path) -> bool {
-    let name = page.file_name().unwrap_or_default().to_string_lossy();
-    name == "devsh.1" || name.starts_with("devsh-")
 }
 
 /// Returns whether `install.sh` puts the program there: `bin/devsh` below the home directory or `$PREFIX`.

@@ -33,6 +33,7 @@ fn installed() -> Sandbox {
         (".local/share/zsh/site-functions/_devsh", "true\n"),
         (".local/share/man/man1/devsh-run.1", "\n"),
         (".local/share/man/man1/other.1", "\n"),
+        (".local/share/man/man1/devsh-theme.1", "\n"),
     ] {
         fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
         fs::write(home.join(name), text).unwrap();
@@ -88,7 +89,10 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         ] {
             assert!(!home.join(gone).exists(), "{gone}: {outcome}");
         }
-        assert!(home.join(".local/share/man/man1/other.1").exists());
+        for kept in ["other.1", "devsh-theme.1"] {
+            let page = home.join(".local/share/man/man1").join(kept);
+            assert!(page.exists(), "{kept}: {outcome}");
+        }
         for data in [
             ".local/share/devsh",
             ".local/state/devsh",

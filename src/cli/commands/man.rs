@@ -1,6 +1,6 @@
 //! `devsh man`: manual pages from the definition of the command line.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use clap_mangen::Man;
 
@@ -57,18 +57,26 @@ fn rendered(command: clap::Command) -> Result<Vec<u8>, Failure> {
 }
 
 fn write(all: &clap::Command, directory: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(directory).map_err(files::at("create", directory))?;
+    for (name, command) in pages(all) {
+        let path = directory.join(name);
+        files::write_project_file(&path, &rendered(command.clone())?)?;
+    }
+    Ok(())
+}
+
+/// Returns the names of the files that `devsh man --write` writes.
+pub(super) fn page_names() -> BTreeSet<String> {
+    let mut all = args::command();
+    all.build();
+    pages(&all).map(|(name, _)| name).collect()
+}
+
+/// Returns all pages by the names of their files.
+fn pages(all: &clap::Command) -> impl Iterator<Item = (String, &clap::Command)> {
     let shown = all
         .get_subcommands()
         .filter(|command| !command.is_hide_set());
-    let names = shown.map(clap::Command::get_name);
-    let mut pages = vec![("devsh.1".to_owned(), all.clone())];
-    for name in names {
-        pages.push((format!("devsh-{name}.1"), named(all, name)?));
-    }
-    std::fs::create_dir_all(directory).map_err(files::at("create", directory))?;
-    for (name, command) in pages {
-        let path = directory.join(name);
-        files::write_project_file(&path, &rendered(command)?)?;
-    }
-    Ok(())
+    let named = shown.map(|command| (format!("devsh-{}.1", command.get_name()), command));
+    [("devsh.1".to_owned(), all)].into_iter().chain(named)
 }

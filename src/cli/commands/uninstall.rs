@@ -9,9 +9,11 @@ use crate::{
     report::{failure::Failure, reporter::Reporter as _, ui::Ui},
 };
 
+use super::man;
+
 /// Removes devsh, and with `purge` all its data.
 pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(), Failure> {
-    let found = find_installation(session);
+    let found = find_installation(session, &man::page_names());
     let data: Vec<String> = found
         .data
         .iter()
