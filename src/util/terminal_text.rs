@@ -5,6 +5,10 @@
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The most characters of a text in backticks, and of a message.
@@ -224,17 +228,32 @@ fn color(text: &str) -> usize {
     }
 }
 
-/// Returns whether a character is a control character or reorders or hides text.
+/// Characters that fonts draw as nothing, although Unicode counts them as letters or symbols: the blank pattern of
+/// Braille, blanks of hieroglyphs, the filler of Khitan and the note without a head.
+const BLANK: [char; 5] = [
+    '\u{2800}',
+    '\u{13441}',
+    '\u{13442}',
+    '\u{16fe4}',
+    '\u{1d159}',
+];
+
+/// Returns whether a character is a control character or reorders or hides text, or looks like a space and is none.
 fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-        )
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    let is_invisible = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::SpaceSeparator
+    );
+    is_invisible
+        || BLANK.contains(&character)
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 #[cfg(test)]
@@ -254,6 +273,25 @@ mod tests {
         assert_eq!(escaped("é 漢 ~/`x`"), "é 漢 ~/`x`");
         let text = SafeText::from("a").and(SafeText::from("b").colored("1;31"));
         assert_eq!(text.and("\u{7}").as_str(), "a\u{1b}[1;31mb\u{1b}[0m\\u{7}");
+    }
+
+    #[test]
+    fn invisible_characters_are_escaped() {
+        let ranges = "ad 34f 61c 115f-1160 17b4-17b5 180b-180f 200b-200f 2028-202e 2060-206f 3164 fe00-fe0f feff ffa0 \
+                      fff0-fffb 1bca0-1bca3 1d173-1d17a e0000-e0fff a0 1680 2000-200a 202f 205f 3000 2800 13430-1343f \
+                      13441-13442 16fe4 1d159";
+        let code = |hex: &str| u32::from_str_radix(hex, 16).unwrap();
+        for range in ranges.split_whitespace() {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            for one in code(first)..=code(last) {
+                assert!(is_unsafe(char::from_u32(one).unwrap()), "{one:x}");
+            }
+        }
+        for shown in [
+            'é', '\u{301}', '漢', '…', '\u{e0a0}', '😀', '⠿', 'ا', '\u{93f}',
+        ] {
+            assert!(!is_unsafe(shown), "{shown}");
+        }
     }
 
     #[test]
