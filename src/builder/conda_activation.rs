@@ -57,9 +57,9 @@ const LOADER: [&str; 4] = [
     "DYLD_INSERT_LIBRARIES",
 ];
 
-/// Variables of compilers and of Java, which packages of these exist to set, with paths of the prefix only. Other
+/// Variables of compilers, Java and GDAL, which packages of these exist to set, with paths of the prefix only. Other
 /// variables whose values host programs run as code need a grant of the manifest, so a package cannot set them.
-const PACKAGE_CODE: [&str; 23] = [
+const PACKAGE_CODE: [&str; 27] = [
     "AR",
     "AS",
     "CC",
@@ -68,16 +68,20 @@ const PACKAGE_CODE: [&str; 23] = [
     "CMAKE_PREFIX_PATH",
     "CPP",
     "CPPFLAGS",
+    "CUDA_HOME",
+    "CUDA_PATH",
     "CXX",
     "CXXFLAGS",
     "F77",
     "FC",
     "FFLAGS",
+    "GDAL_DRIVER_PATH",
     "JAVA_HOME",
     "LD",
     "LDFLAGS",
     "LIBRARY_PATH",
     "NM",
+    "OBJC",
     "OBJCOPY",
     "OBJDUMP",
     "PKG_CONFIG_PATH",
@@ -135,7 +139,8 @@ impl Activation<'_> {
         let kept = |name: &OsStr, value: &OsStr| {
             let text = name.to_str().unwrap_or_default();
             let of_package = PACKAGE_CODE.contains(&text) && names_only(value, self.prefix);
-            let runs_code = grant::effect(text).is_some() && !of_package;
+            let effect = grant::effect_of_value(text, &value.to_string_lossy());
+            let runs_code = effect.is_some() && !of_package;
             !OWN.contains(&text) && !LOADER.contains(&text) && !runs_code
         };
         let named = variables_after

@@ -32,13 +32,9 @@ fn check_grants(shell: &DevShell) -> Result<(), CheckError> {
     for (name, value) in &shell.env {
         let sets = matches!(value.value, EnvValue::Set(_) | EnvValue::Default(_))
             || matches!(value.value, EnvValue::Extend { .. }) && name.as_str() != "PATH";
-        if let Some(effect) = grant::effect(name.as_str())
+        let text = value.value.to_string();
+        if let Some(effect) = grant::effect_of_value(name.as_str(), &text)
             && sets
-            && !matches!(
-                &value.value,
-                EnvValue::Set(text) | EnvValue::Default(text)
-                    if grant::is_plain_number(name.as_str(), text)
-            )
             // Presets are part of devsh.
             && !value.origin.is_preset
             && !granted.contains(name)

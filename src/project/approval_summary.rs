@@ -224,7 +224,9 @@ pub fn changed_files(before: &Facts, after: &Facts) -> BTreeSet<String> {
 fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactCollision> {
     let mut facts = Facts::new();
     for name in &content.grants {
-        let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
+        let value = content.env.get(&name.value);
+        let value = value.map_or_else(String::new, |value| value.value.to_string());
+        let effect = grant::effect_of_value(name.value.as_str(), &value).unwrap_or("is set");
         let fact = Fact::new(effect, &name.origin.file);
         facts.add("grant", &[name.value.as_str()], fact)?;
     }

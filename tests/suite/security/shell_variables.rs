@@ -155,22 +155,16 @@ fn what_a_project_sets_without_a_grant_runs_no_code_in_a_shell() {
 }
 
 #[test]
-fn a_plain_number_runs_no_code_in_a_size() {
-    for name in ["HISTSIZE", "SAVEHIST", "FIGNORE", "WORDCHARS"] {
-        assert!(sets(name, "5000"), "{name}");
-        for value in [
-            "",
-            "path[$(id)1]",
-            "1+x",
-            "-1",
-            "1 2",
-            "${HOME}",
-            "1234567890",
-        ] {
-            assert!(!sets(name, value), "{name}={value}");
-        }
-    }
-    for name in ["PS1", "BASH_ENV", "PROMPT_COMMAND", "EDITOR"] {
-        assert!(!sets(name, "5000"), "{name}");
+fn plain_numbers_need_a_grant_too() {
+    // They shorten the file of the history, or change the meaning of the digits that the user types.
+    for name in [
+        "HISTCHARS",
+        "HISTFILESIZE",
+        "HISTSIZE",
+        "KEYBOARD_HACK",
+        "POSIXLY_CORRECT",
+        "SAVEHIST",
+    ] {
+        assert!(!sets(name, "1"), "{name}");
     }
 }
