@@ -74,9 +74,9 @@ pub enum Error {
         /// The bytes that all variables add.
         total: usize,
     },
-    /// A script has set variables that a project may only set with a grant.
+    /// A script has set or removed variables that need a grant.
     #[error(
-        "enter scripts may not set {}; write `env = [{}]` in `[grants]` to allow it",
+        "enter scripts may not change {}; write `env = [{}]` in `[grants]` to allow it",
         quoted(.0, '`'), quoted(.0, '"')
     )]
     Ungranted(BTreeSet<VarName>),

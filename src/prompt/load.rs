@@ -144,7 +144,8 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Loaded {
 
 /// Takes from `after`, the environment that a script left, what the manifest could not set either: variables that need a
 /// grant, and names that no manifest may use, such as those of exported functions. Returns the variables without a
-/// grant. As in a manifest, entries may be added to `PATH`, and any variable may be unset.
+/// grant. As in a manifest, entries may be added to `PATH`. To remove a variable needs the same grant: without `PATH`,
+/// shells start programs of the working directory.
 fn restore_ungranted(
     before: &Env,
     after: &mut Env,
@@ -165,10 +166,12 @@ fn restore_ungranted(
         .into_iter()
         .filter(|(name, entry)| {
             let extends = matches!(entry, DiffEntry::List { .. }) && name.as_str() == vars::PATH;
-            after.get(name).is_some()
-                && !extends
-                && !granted.contains(name)
-                && grant::effect(name.as_str()).is_some()
+            let effect = match after.get(name) {
+                Some(_) if extends => None,
+                Some(value) => grant::effect_of_value(name.as_str(), &value.to_string_lossy()),
+                None => grant::effect(name.as_str()),
+            };
+            effect.is_some() && !granted.contains(name)
         })
         .map(|(name, _)| name)
         .collect();

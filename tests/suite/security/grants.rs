@@ -1,9 +1,11 @@
 //! Variables that can turn what they hold into code: no project sets one without a grant, and a grant is what
 //! `devsh allow` shows first.
 
+use std::{collections::BTreeSet, process::Command};
+
 use devsh::manifest;
 
-use crate::support::{Sandbox, for_each_shell};
+use crate::support::{Sandbox, for_each_shell, require};
 
 /// The classes of threats.md, each by many names that programs really read.
 const NAMES: &str = "
@@ -48,7 +50,14 @@ const NAMES: &str = "
     Npm_Config_Script_Shell Https_Proxy PYTHON NODE CMAKE NM STRIP SED EMACSPATH ESHELL GVIMINIT VALGRIND_LIB
     LLDB_DEBUGSERVER_PATH DEBUGINFOD_URLS LIBMYSQL_PLUGIN_DIR POSH_THEME JJ_CONFIG TIG_SCRIPT TG_TF_PATH
     RCLONE_SFTP_SSH P4PORT PUPPETEER_EXECUTABLE_PATH CHROME_BIN PRISMA_QUERY_ENGINE_BINARY VIRTUALENVWRAPPER_HOOK_DIR
-    LEFTHOOK_BIN BOTO_CONFIG BUILDKIT_HOST K9S_CONFIG_DIR PKCS11_MODULE_PATH MAIL REPORTTIME ZLE_RPROMPT_INDENT";
+    LEFTHOOK_BIN BOTO_CONFIG BUILDKIT_HOST K9S_CONFIG_DIR PKCS11_MODULE_PATH MAIL REPORTTIME ZLE_RPROMPT_INDENT
+    GIT_DIFFTOOL_EXTCMD ZIP ZIPOPT UNZIP MAILCAPS EXIFTOOL_HOME M4 BISON OBJC CUDACXX LDLIBS TARGET_ARCH LOADLIBES VPATH
+    HARNESS_PERL HARNESS_PERL_SWITCHES HARNESS_SUBCLASS TCLLIBPATH TCL8_6_TM_PATH PYLINTRC PYLINTHOME TOX_OVERRIDE
+    SCONSFLAGS SCONS_LIB_DIR HTTPIE_CONFIG_DIR SE_MANAGER_PATH SE_GECKODRIVER VIRTUAL_ENV DEPENDENCIES_OUTPUT
+    SUNPRO_DEPENDENCIES NODE_REDIRECT_WARNINGS TMP TEMP TEMPDIR NINJA QUILTRC MAGICK_CONFIGURE_PATH LS_COLORS EZA_COLORS
+    BLACK_CACHE_DIR AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE KEYRING_BACKEND
+    PYTHON_HISTORY CATALINA_OPTS IBM_JAVA_OPTIONS CARGO_PROFILE_DEV_RUSTFLAGS MONO_PATH WINEDLLPATH PEX_PATH VAGRANT_CWD
+    TASKRC BORG_REMOTE_PATH DARCS_SSH BZR_SSH OMP_TOOL_LIBRARIES SDL_DYNAMIC_API TEXMFCNF XMAKE_GLOBALDIR ZIG_LIB_DIR";
 
 /// Names that no project can set, not even with a grant: they belong to the shells.
 const NEVER: [&str; 2] = ["IFS", "PROMPT_COMMAND"];
@@ -113,7 +122,7 @@ fn grants_are_shown_first() {
     }
 }
 
-/// An enter script that sets variables of every kind, and a function that a child bash would import.
+/// An enter script that changes variables of every kind, and a function that a child bash would import.
 const SCRIPT: &str =
     "export GIT_PAGER=/x.so EDITOR=/x CC=clang HARMLESS=yes PATH=/project/tools:$PATH
 env_only() { :; }
@@ -124,7 +133,7 @@ unset PAGER";
 fn enter_scripts_need_the_grants_of_a_manifest() {
     for granted in [false, true] {
         let grants = if granted {
-            "\"GIT_PAGER\", \"CC\", \"EDITOR\""
+            "\"GIT_PAGER\", \"CC\", \"EDITOR\", \"PAGER\""
         } else {
             "\"CC\""
         };
@@ -143,20 +152,20 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
             lines.find_map(|line| line.strip_prefix(&format!("{name}=")))
         };
         let expected = if granted {
-            [Some("/x.so"), Some("/x")]
+            [Some("/x.so"), Some("/x"), None]
         } else {
-            [None, Some("vi")]
+            [None, Some("vi"), Some("less")]
         };
-        assert_eq!([value("GIT_PAGER"), value("EDITOR")], expected, "{outcome}");
+        let changed = ["GIT_PAGER", "EDITOR", "PAGER"].map(value);
+        assert_eq!(changed, expected, "{outcome}");
         assert_eq!(value("CC"), Some("clang"));
         assert_eq!(value("HARMLESS"), Some("yes"));
-        assert_eq!(value("PAGER"), None);
         assert!(
             value("PATH").unwrap().contains("/project/tools:"),
             "{outcome}"
         );
         assert!(!outcome.stdout.contains("env_only"), "{outcome}");
-        let said = "enter scripts may not set `EDITOR`, `GIT_PAGER`; write `env = [\"EDITOR\", \"GIT_PAGER\"]`";
+        let said = "enter scripts may not change `EDITOR`, `GIT_PAGER`, `PAGER`; write `env = [\"EDITOR\", \"GIT_PAGER\", \"PAGER\"]`";
         assert_eq!(outcome.stderr.contains(said), !granted, "{outcome}");
         for_each_shell(|shell| {
             let sandbox = prepared();
@@ -166,5 +175,66 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
             assert_eq!(pty.var("GIT_PAGER").as_deref(), expected[0]);
             assert_eq!(pty.var("EDITOR").as_deref(), expected[1]);
         });
+    }
+}
+
+#[test]
+fn an_enter_script_cannot_take_the_path_away() {
+    let sandbox = Sandbox::new().manifest("[hooks]\nenter = \"export SEEN=1; unset PATH HOME\"\n");
+    sandbox.allow();
+    let outcome = sandbox.devsh(&["run", "--", "/usr/bin/env"]).success();
+    for kept in ["SEEN=1\n", "/bin:/usr/bin:/bin\n", "HOME=~\n"] {
+        assert!(outcome.stdout.contains(kept), "{kept}: {outcome}");
+    }
+    let said = "enter scripts may not change `HOME`, `PATH`";
+    assert!(outcome.stderr.contains(said), "{outcome}");
+}
+
+#[test]
+fn control_characters_need_a_grant_in_every_variable() {
+    for value in ["\\u001b]52;c;eA==\\u0007", "\\r", "\\u007f", "\\u009b31m"] {
+        let manifest = format!("[env]\nNOTE = \"{value}\"\n");
+        let error = understood(&manifest).unwrap_err().to_string();
+        assert!(error.contains("`NOTE` has control characters"), "{error}");
+        let granted = format!("{manifest}[grants]\nenv = [\"NOTE\"]\n");
+        assert!(understood(&granted).is_ok(), "{value}");
+    }
+    assert!(understood("[env]\nNOTE = \"two\\n\\tlines é\"\n").is_ok());
+    let script =
+        "[hooks]\nenter = \"export NOTE=$(printf 'a\\\\033]0;b') KEY=$(printf 'a\\\\nb')\"\n";
+    let sandbox = Sandbox::new().manifest(script);
+    sandbox.allow();
+    let outcome = sandbox.devsh(&["run", "--", "/usr/bin/env"]).success();
+    assert!(!outcome.stdout.contains("NOTE="), "{outcome}");
+    assert!(outcome.stdout.contains("KEY=a\nb\n"), "{outcome}");
+}
+
+/// Make expands these in its built-in rules, and `$(shell COMMAND)` in them runs.
+#[test]
+fn variables_of_the_built_in_rules_of_make_need_a_grant() {
+    let Some(make) = require("make") else {
+        return;
+    };
+    let rules = Command::new(make)
+        .env_clear()
+        .args(["-p", "-f", "/dev/null"])
+        .output()
+        .unwrap();
+    let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
+    let is_name = |name: &&str| {
+        let mut bytes = name.bytes();
+        name.len() > 1
+            && bytes.all(|byte| byte.is_ascii_uppercase() || b"_0123456789".contains(&byte))
+    };
+    let names: BTreeSet<&str> = rules
+        .split("$(")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(is_name)
+        .collect();
+    assert!(names.contains("LDLIBS") && names.len() > 30, "{names:?}");
+    for name in names {
+        let manifest = format!("[env]\n{name} = \"x\"\n");
+        assert!(understood(&manifest).is_err(), "{name}");
     }
 }
