@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::package::{Invalid, Sha256};
 
@@ -39,12 +39,22 @@ impl Reference {
             DEFAULT_HOST => DEFAULT_SERVER,
             host => host,
         };
-        let name = host.split(':').next().unwrap_or_default();
-        let loopback = name == "localhost" || name.starts_with("127.") || host.starts_with("[::1]");
-        let scheme = if loopback { "http" } else { "https" };
-        format!("{scheme}://{host}/")
-            .parse()
-            .map_err(|_| invalid(&self.host))
+        let address = |scheme| -> Result<Url, Invalid> {
+            let address = format!("{scheme}://{host}/").parse();
+            address.map_err(|_| invalid(&self.host))
+        };
+        let server = address("https")?;
+        let is_loopback = match server.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        if is_loopback {
+            address("http")
+        } else {
+            Ok(server)
+        }
     }
 }
 
@@ -156,6 +166,17 @@ mod tests {
                 "localhost:5000/base",
                 "localhost:5000/base",
                 "http://localhost:5000/",
+            ),
+            ("[::1]:5000/base", "[::1]:5000/base", "http://[::1]:5000/"),
+            (
+                "127.other.example/base",
+                "127.other.example/base",
+                "https://127.other.example/",
+            ),
+            (
+                "localhost.example:80/base",
+                "localhost.example:80/base",
+                "https://localhost.example:80/",
             ),
             (
                 &format!("a.example:8443/x@sha256:{hex}"),
