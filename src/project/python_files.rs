@@ -134,7 +134,7 @@ pub(super) fn read(
             .push(package);
     }
     for (name, packages) in sources {
-        let named = packages.iter().map(|one| one.source.as_str());
+        let named = packages.iter().map(|one| one.source.to_string());
         let text = named.collect::<Vec<_>>().join(", ");
         let fact = Fact::meaning(
             redact_for_approval(&text),
@@ -372,7 +372,7 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
         );
         let git = LOCK.replace(
             "registry = \"https://pypi.org/simple\"",
-            "git = \"https://evil.example\"",
+            "git = \"https://evil.example#0123456789abcdef0123456789abcdef01234567\"",
         );
         let lookalike = LOCK.replace("pythonhosted.org/", "pythonhosted.org.evil.example/");
         for lock in [elsewhere, unhashed, git, lookalike] {

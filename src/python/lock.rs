@@ -56,9 +56,42 @@ pub struct PythonLock {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignPackage {
     pub name: String,
-    pub source: String,
-    /// The addresses and digests of its files, unless an index has them.
-    pub files: Vec<String>,
+    pub source: ForeignSource,
+    /// What counts besides: the addresses and digests of its files unless an index has them, or what settings mean.
+    pub details: Vec<String>,
+}
+
+/// A source outside of the public index: the keys of a file and their values; an address alone has an empty key.
+///
+/// The text is only for display: two different sources can have the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForeignSource(Vec<(String, String)>);
+
+impl From<String> for ForeignSource {
+    fn from(address: String) -> Self {
+        [address].into_iter().collect()
+    }
+}
+
+impl FromIterator<String> for ForeignSource {
+    fn from_iter<I: IntoIterator<Item = String>>(addresses: I) -> Self {
+        let addresses = addresses.into_iter();
+        addresses.map(|one| (String::new(), one)).collect()
+    }
+}
+
+impl FromIterator<(String, String)> for ForeignSource {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+impl fmt::Display for ForeignSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.iter().map(|(key, value)| format!("{key} {value}"));
+        let words: Vec<String> = words.map(|one| one.trim_start().to_owned()).collect();
+        formatter.write_str(&words.join(", "))
+    }
 }
 
 /// A package of a lockfile in words, with all versions that are locked.
@@ -171,8 +204,8 @@ pub(super) struct PythonPackage {
     pub(super) marker: Marker,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) extras: BTreeMap<String, Vec<Dependency>>,
-    /// The files or address outside of the public index, in words; `None` if everything is from there.
-    pub(super) foreign_source: Option<String>,
+    /// The files or address outside of the public index; `None` if everything is from there.
+    pub(super) foreign_source: Option<ForeignSource>,
 }
 
 /// A file with its own address.
@@ -212,7 +245,7 @@ impl PythonPackage {
     pub(super) fn directory(path: &str) -> Self {
         let name = format!("directory {path}");
         Self {
-            foreign_source: (path != ".").then(|| name.clone()),
+            foreign_source: (path != ".").then(|| name.clone().into()),
             source: PackageSource::Directory {
                 path: path.to_owned(),
                 installed: true,
@@ -369,7 +402,7 @@ impl PythonLock {
     pub fn foreign(&self) -> Vec<ForeignPackage> {
         let packages = self.packages.iter().filter_map(|one| {
             // An index decides which files a version has.
-            let files = if matches!(one.source, PackageSource::Index(Some(_))) {
+            let details = if matches!(one.source, PackageSource::Index(Some(_))) {
                 Vec::new()
             } else {
                 let files = one.files.iter();
@@ -379,18 +412,9 @@ impl PythonLock {
             Some(ForeignPackage {
                 name: one.name.clone(),
                 source: one.foreign_source.clone()?,
-                files,
+                details,
             })
         });
-        let of_address = |name: String, source: String| ForeignPackage {
-            name,
-            source,
-            files: Vec::new(),
-        };
-        let places = self.settings.iter().filter(|one| one.names_place());
-        let places: Vec<&str> = places.map(|one| one.text.as_str()).collect();
-        let options =
-            (!places.is_empty()).then(|| of_address("(options)".to_owned(), places.join(", ")));
         let addresses = self
             .loose
             .iter()
@@ -401,11 +425,50 @@ impl PythonLock {
                 // The facts about a build of the project say which code runs.
                 let url = requirement.url.clone();
                 let url = url.filter(|_| !requirement.is_project_build())?;
-                Some(of_address(requirement.name.to_string(), url))
+                Some(ForeignPackage {
+                    name: requirement.name.to_string(),
+                    source: url.into(),
+                    details: Vec::new(),
+                })
             });
-        let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();
+        let places = self.foreign_places();
+        let mut foreign: Vec<_> = packages.chain(places).chain(addresses).collect();
         foreign.sort();
         foreign
+    }
+
+    /// Returns the settings that decide where packages come from, if that is not only the public index.
+    fn foreign_places(&self) -> Option<ForeignPackage> {
+        let settings = self.settings.iter();
+        let places: Vec<&PackageSetting> = settings.filter(|one| one.chooses_place()).collect();
+        if !places.iter().any(|one| one.names_place()) {
+            return None;
+        }
+        let of_selection = |selection: &Selection| {
+            let scopes = self.scopes(selection);
+            let places = places.iter().filter(|one| scopes.contains(&one.scope));
+            places.map(|one| &one.kind).collect::<Vec<_>>()
+        };
+        let always = of_selection(&Selection::default());
+        let mut details = vec![format!("{always:?}")];
+        // The places of a group or extra count only if it is selected.
+        if places.iter().any(|one| one.scope != Scope::Always) {
+            let all = Selection {
+                groups: self.groups.clone(),
+                extras: self.extras.clone(),
+            };
+            for part in all.parts() {
+                let own = of_selection(&part.clone().into());
+                if own != always {
+                    details.push(format!("{part:?} {own:?}"));
+                }
+            }
+        }
+        Some(ForeignPackage {
+            name: "(options)".to_owned(),
+            source: places.iter().map(|one| one.text.clone()).collect(),
+            details,
+        })
     }
 
     /// Returns what asks for a package, in words: the project or a part of it, then other packages. A lockfile without

@@ -22,9 +22,12 @@ const ARGUMENTS: [&str; 6] = [
     "--default-index ",
     "--prerelease=",
     "--resolution=",
-    "--index-strategy=",
+    INDEX_STRATEGY,
     "--fork-strategy=",
 ];
+
+/// The option for the order in which uv asks indexes, and whether it goes on after the first that has a package.
+const INDEX_STRATEGY: &str = "--index-strategy=";
 
 /// A setting of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +75,7 @@ pub(super) enum IndexRank {
 }
 
 impl PackageSetting {
-    /// Returns whether the setting names a place from which packages or requirements come.
+    /// Returns whether the setting names a place other than the public index from which packages or requirements come.
     pub fn names_place(&self) -> bool {
         match self.kind {
             SettingKind::Index { .. }
@@ -80,6 +83,16 @@ impl PackageSetting {
             | SettingKind::NoIndex
             | SettingKind::RemoteConstraints(_) => true,
             SettingKind::PublicIndex | SettingKind::Build(_) | SettingKind::Verbatim(_) => false,
+        }
+    }
+
+    /// Returns whether the setting takes part in the choice between places. The public index and the strategy do so
+    /// where another place is named.
+    pub fn chooses_place(&self) -> bool {
+        match &self.kind {
+            SettingKind::PublicIndex => true,
+            SettingKind::Verbatim(line) => line.starts_with(INDEX_STRATEGY),
+            _ => self.names_place(),
         }
     }
 }

@@ -122,7 +122,7 @@ fn uv_locks_are_walked_by_groups_extras_and_markers() {
     let foreign = lock.foreign();
     assert_eq!(foreign.len(), 1);
     assert_eq!(
-        (&*foreign[0].name, &*foreign[0].source),
+        (&*foreign[0].name, &*foreign[0].source.to_string()),
         ("core", "editable core")
     );
 }
@@ -154,8 +154,8 @@ fn packages_of_other_servers_in_a_uv_lock_are_foreign() {
         ),
         (
             "registry = \"https://pypi.org/simple\"",
-            "git = \"https://evil.example/x?rev=v1#abc\"",
-            "abc",
+            "git = \"https://evil.example/x?rev=v1#0123456789abcdef0123456789abcdef01234567\"",
+            "0123456789abcdef0123456789abcdef01234567",
         ),
         (
             "registry = \"https://pypi.org/simple\"",
@@ -167,11 +167,11 @@ fn packages_of_other_servers_in_a_uv_lock_are_foreign() {
         let lock = lock("uv.lock", &text, "");
         let foreign = lock.foreign();
         let click = foreign.iter().find(|one| one.name == "click").unwrap();
-        assert!(click.source.contains(word), "{click:?}");
+        assert!(click.source.to_string().contains(word), "{click:?}");
     }
     let git = uv().replacen(
         "registry = \"https://pypi.org/simple\"",
-        "git = \"https://h.example/x?subdirectory=p&rev=v1#abc\"",
+        "git = \"https://h.example/x?subdirectory=p&rev=v1#0123456789abcdef0123456789abcdef01234567\"",
         1,
     );
     let pins = lock("uv.lock", &git, "")
@@ -182,7 +182,7 @@ fn packages_of_other_servers_in_a_uv_lock_are_foreign() {
         .unwrap();
     assert_eq!(
         pins.repositories(),
-        "click @ git+https://h.example/x@abc#subdirectory=p\n"
+        "click @ git+https://h.example/x@0123456789abcdef0123456789abcdef01234567#subdirectory=p\n"
     );
 }
 
@@ -293,16 +293,16 @@ fn the_sources_of_a_poetry_lock_are_foreign() {
     let git = lock(
         "poetry.lock",
         &source(
-            "type = \"git\"\nurl = \"https://h.example/c.git\"\nreference = \"main\"\nresolved_reference = \"abc\"\n",
+            "type = \"git\"\nurl = \"https://h.example/c.git\"\nreference = \"main\"\nresolved_reference = \"0123456789abcdef0123456789abcdef01234567\"\n",
         ),
         POETRY,
     );
-    assert!(git.foreign()[0].source.contains("h.example"));
+    assert!(git.foreign()[0].source.to_string().contains("h.example"));
     let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
     let pins = git.select(&Selection::default(), &on).unwrap();
     assert_eq!(
         pins.repositories(),
-        "click @ git+https://h.example/c.git@abc\n"
+        "click @ git+https://h.example/c.git@0123456789abcdef0123456789abcdef01234567\n"
     );
     let legacy = lock(
         "poetry.lock",

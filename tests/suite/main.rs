@@ -82,6 +82,7 @@ mod tools_page;
 mod trust;
 mod trust_denial;
 mod trust_model;
+mod trust_python;
 mod uninstall;
 mod verify;
 mod version_lists;

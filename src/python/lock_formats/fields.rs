@@ -135,12 +135,41 @@ pub(super) fn directory(file: &Text, key: &str, node: &Node<'_>) -> Result<Strin
     Ok(if found.is_empty() { "." } else { found }.to_owned())
 }
 
-/// Returns the source of a repository at one commit.
-pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) -> PackageSource {
-    let url = url.strip_prefix("git+").unwrap_or(url);
-    let fragment = subdirectory.map(|one| format!("#subdirectory={one}"));
-    let fragment = fragment.unwrap_or_default();
-    PackageSource::Repository(format!("git+{url}@{commit}{fragment}"))
+/// A repository as a lockfile names it.
+pub(super) struct LockedRepository<'a> {
+    pub(super) url: &'a str,
+    pub(super) commit: &'a str,
+    pub(super) subdirectory: Option<&'a str>,
+}
+
+impl LockedRepository<'_> {
+    /// Returns the source at this commit; an error is at `node`.
+    pub(super) fn source(&self, file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
+        let fault = |message| Err(lock_error(file, node.span.clone(), message));
+        let (url, commit) = (self.url, self.commit);
+        let url = url.strip_prefix("git+").unwrap_or(url);
+        // A branch or tag moves without a change of the lockfile.
+        if commit.is_empty() {
+            return fault("a repository has no commit: make the lockfile again".to_owned());
+        }
+        if !is_commit(commit) {
+            let message = "is not a commit of 40 hex digits: make the lockfile again";
+            return fault(format!("`{commit}` {message}"));
+        }
+        // A fragment in the address would end it before the commit.
+        if url.contains('#') {
+            return fault(format!("`{url}` is not the address of a repository"));
+        }
+        let fragment = self.subdirectory.map(|one| format!("#subdirectory={one}"));
+        let fragment = fragment.unwrap_or_default();
+        let address = format!("git+{url}@{commit}{fragment}");
+        Ok(PackageSource::Repository(address))
+    }
+}
+
+/// Returns whether a revision of a repository is a whole commit.
+pub(super) fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit())
 }
 
 /// Returns the dependency on a locked package. The lockfile has the version, so that of the requirement does not matter.

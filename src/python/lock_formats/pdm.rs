@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        digest, directory, file_url, folder_of, is_public_file, lock_error, locked_dependency,
-        marker, name, names, repository, tables, text, version, word,
+        LockedRepository, digest, directory, file_url, folder_of, is_public_file, lock_error,
+        locked_dependency, marker, name, names, tables, text, version, word,
     },
     pyproject,
     requirement_location::is_archive,
@@ -121,11 +121,13 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
     let foreign_source = match &source {
         PackageSource::Index(_) if own_files.is_empty() => None,
         PackageSource::Index(_) => {
-            let urls: Vec<&str> = own_files.iter().map(|one| one.url.as_str()).collect();
-            Some(urls.join(", "))
+            let urls = own_files.iter().map(|one| one.url.clone());
+            Some(urls.collect())
         }
-        PackageSource::Url(url) | PackageSource::Repository(url) => Some(url.clone()),
-        PackageSource::Directory { path, .. } => (path != ".").then(|| format!("directory {path}")),
+        PackageSource::Url(url) | PackageSource::Repository(url) => Some(url.clone().into()),
+        PackageSource::Directory { path, .. } => {
+            (path != ".").then(|| format!("directory {path}").into())
+        }
     };
     Ok(PythonPackage {
         version: node
@@ -148,7 +150,13 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
             let message = "a repository needs a `revision`: run `pdm lock`";
             return Err(lock_error(file, node.span.clone(), message));
         };
-        return Ok(repository(&url, &commit, get("subdirectory")?.as_deref()));
+        let subdirectory = get("subdirectory")?;
+        let repository = LockedRepository {
+            url: &url,
+            commit: &commit,
+            subdirectory: subdirectory.as_deref(),
+        };
+        return repository.source(file, node.get("revision").unwrap_or(node));
     }
     if let Some(path) = node.get("path") {
         let path = directory(file, "path", path)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        digest, directory, file_url, folder_of, is_public_index, lock_error, marker, repository,
-        text, word,
+        LockedRepository, digest, directory, file_url, folder_of, is_public_index, lock_error,
+        marker, text, word,
     },
     requirement_location::is_archive,
 };
@@ -53,11 +53,6 @@ pub(super) fn add_sources<'n>(
     lock: &mut PythonLock,
 ) -> Result<BTreeMap<&'n str, &'n str>, Error> {
     let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
-    let is_public = |node: &Node<'_>| {
-        let url = node.get("url").and_then(Node::text);
-        url.is_some_and(is_public_index)
-    };
-    let replaces_public = !sources.is_empty() && !sources.iter().any(|one| is_public(one));
     for source in sources {
         let get = |key: &str| source.get(key).and_then(Node::text);
         let Some(url) = source.get("url") else {
@@ -67,20 +62,24 @@ pub(super) fn add_sources<'n>(
         if let Some(name) = get("name") {
             indexes.insert(name, url_text);
         }
-        // A package without an index can come from any source; the first one is asked first.
-        if !is_public_index(url_text) {
-            lock.settings.push(PackageSetting {
-                scope: Scope::Always,
-                kind: SettingKind::Index {
-                    name: None,
-                    url: word(file, "url", url)?,
-                    rank: IndexRank::InOrder,
-                    replaces_public,
-                },
-                text: format!("--index {url_text}"),
-                origin: file.origin(url.span.start),
-            });
-        }
+        // A package without an index can come from any source; the first one is asked first. The public index counts
+        // only if it is one of them.
+        let kind = if is_public_index(url_text) {
+            SettingKind::PublicIndex
+        } else {
+            SettingKind::Index {
+                name: None,
+                url: word(file, "url", url)?,
+                rank: IndexRank::InOrder,
+                replaces_public: true,
+            }
+        };
+        lock.settings.push(PackageSetting {
+            scope: Scope::Always,
+            kind,
+            text: format!("--index {url_text}"),
+            origin: file.origin(url.span.start),
+        });
     }
     Ok(indexes)
 }
@@ -118,9 +117,11 @@ fn package(
     }
     let foreign_source = match &source {
         PackageSource::Index(None) => None,
-        PackageSource::Index(Some(index)) => Some(format!("index {index}")),
-        PackageSource::Url(url) | PackageSource::Repository(url) => Some(url.clone()),
-        PackageSource::Directory { path, .. } => (path != ".").then(|| format!("directory {path}")),
+        PackageSource::Index(Some(index)) => Some(format!("index {index}").into()),
+        PackageSource::Url(url) | PackageSource::Repository(url) => Some(url.clone().into()),
+        PackageSource::Directory { path, .. } => {
+            (path != ".").then(|| format!("directory {path}").into())
+        }
     };
     Ok(PythonPackage {
         version,
@@ -140,7 +141,13 @@ fn package_source(
     let get = |key: &str| node.get(key).map(|one| word(file, key, one)).transpose();
     Ok(if let Some(url) = get("git")? {
         let commit = get("ref")?.unwrap_or_default();
-        repository(&url, &commit, get("subdirectory")?.as_deref())
+        let subdirectory = get("subdirectory")?;
+        let repository = LockedRepository {
+            url: &url,
+            commit: &commit,
+            subdirectory: subdirectory.as_deref(),
+        };
+        repository.source(file, node.get("ref").unwrap_or(node))?
     } else if let Some(place) = node.get("file").or_else(|| node.get("path")) {
         let path = directory(file, "path", place)?;
         if path.contains("://") {

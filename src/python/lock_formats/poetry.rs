@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        digest, directory, file_url, folder_of, is_public_index, lock_error, locked_dependency,
-        marker, marker_of, name, names, repository, tables, text, version, word,
+        LockedRepository, digest, directory, file_url, folder_of, is_public_index, lock_error,
+        locked_dependency, marker, marker_of, name, names, tables, text, version, word,
     },
     poetry_bounds::{platform_marker, python_marker},
 };
@@ -179,9 +179,11 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
             .transpose()?,
         foreign_source: (!public).then(|| {
             let entries = source.map(Node::entries).unwrap_or_default().iter();
-            let words =
-                entries.map(|one| format!("{} {}", one.key, one.node.text().unwrap_or("?")));
-            words.collect::<Vec<_>>().join(", ")
+            let fields = entries.map(|one| {
+                let value = one.node.text().unwrap_or("?");
+                (one.key.to_string(), value.to_owned())
+            });
+            fields.collect()
         }),
         source: place,
         digests,
@@ -224,7 +226,13 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
         None | Some("legacy") => PackageSource::Index((!is_public_index(&url)).then_some(url)),
         Some("git") => {
             let commit = get("resolved_reference")?.unwrap_or_default();
-            repository(&url, &commit, get("subdirectory")?.as_deref())
+            let subdirectory = get("subdirectory")?;
+            let repository = LockedRepository {
+                url: &url,
+                commit: &commit,
+                subdirectory: subdirectory.as_deref(),
+            };
+            repository.source(file, source.get("resolved_reference").unwrap_or(source))?
         }
         Some("url") => PackageSource::Url(url),
         Some("file") => {

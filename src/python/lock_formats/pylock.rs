@@ -1,8 +1,8 @@
 //! `pylock.toml` (PEP 751): a list of packages, each with a marker.
 
 use super::fields::{
-    directory, file_url, folder_of, index_wheels, is_digest, is_public_file, is_public_index,
-    lock_error, marker, name, names, repository, tables, text, version, word,
+    LockedRepository, directory, file_url, folder_of, index_wheels, is_digest, is_public_file,
+    is_public_index, lock_error, marker, name, names, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
@@ -71,10 +71,10 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         let mut words: Vec<&str> = addresses.filter(|url| !is_public_file(url)).collect();
         words.dedup();
         match &source {
-            PackageSource::Index(None) => words.join(", "),
-            PackageSource::Index(Some(index)) => format!("index {index}"),
-            PackageSource::Url(url) | PackageSource::Repository(url) => url.clone(),
-            PackageSource::Directory { path, .. } => format!("directory {path}"),
+            PackageSource::Index(None) => words.into_iter().map(str::to_owned).collect(),
+            PackageSource::Index(Some(index)) => format!("index {index}").into(),
+            PackageSource::Url(url) | PackageSource::Repository(url) => url.clone().into(),
+            PackageSource::Directory { path, .. } => format!("directory {path}").into(),
         }
     };
     let wheels = match &source {
@@ -145,7 +145,12 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
             return Err(lock_error(file, vcs.span.clone(), message));
         };
         let subdirectory = get(vcs, "subdirectory")?;
-        return Ok(repository(&url, &commit, subdirectory.as_deref()));
+        let repository = LockedRepository {
+            url: &url,
+            commit: &commit,
+            subdirectory: subdirectory.as_deref(),
+        };
+        return repository.source(file, vcs.get("commit-id").unwrap_or(vcs));
     }
     if let Some(found) = node.get("directory") {
         return Ok(PackageSource::Directory {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     LockFiles,
-    fields::{file_url, folder_of, is_digest, is_public_index, lock_error},
+    fields::{file_url, folder_of, is_commit, is_digest, is_public_index, lock_error},
     pyproject,
     requirement_lines::{
         IncludedList, RequirementLine, editable, included_list, option_value, split_lines,
@@ -15,7 +15,9 @@ use crate::{
     manifest::{Error, Located, Needs, Text, needs},
     package::PackageName,
     python::{
-        lock::{LooseRequirement, PackageSource, PythonLock, PythonPackage, Selection},
+        lock::{
+            ForeignSource, LooseRequirement, PackageSource, PythonLock, PythonPackage, Selection,
+        },
         requirement::PythonRequirement,
         scope::Scope,
         settings::{IndexRank, PackageSetting, SettingKind},
@@ -163,8 +165,7 @@ impl ListedRequirement {
             .filter(|url| is_repository(url))?;
         let address = url.split('#').next()?;
         let (_, revision) = address.rsplit_once('@')?;
-        let is_commit = revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit());
-        is_commit.then_some(url)
+        is_commit(revision).then_some(url)
     }
 }
 
@@ -467,7 +468,7 @@ impl<'f> RequirementListReader<'f> {
             let url = requirement.url;
             let package = PythonPackage {
                 version: requirement.exact,
-                foreign_source: url.clone(),
+                foreign_source: url.clone().map(ForeignSource::from),
                 source: match (commit, url) {
                     (Some(address), _) => PackageSource::Repository(address),
                     (None, Some(url)) => PackageSource::Url(url),

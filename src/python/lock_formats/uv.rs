@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::fields::{
-    digest, directory, file_url, folder_of, index_wheels, is_public_file, is_public_index,
-    lock_error, marker, marker_of, name, names, repository, tables, text, version, word,
+    LockedRepository, digest, directory, file_url, folder_of, index_wheels, is_public_file,
+    is_public_index, lock_error, marker, marker_of, name, names, tables, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
     python::{
-        lock::{Dependency, PackageFile, PackageSource, PythonLock, PythonPackage, RootDependency},
+        lock::{
+            Dependency, ForeignSource, PackageFile, PackageSource, PythonLock, PythonPackage,
+            RootDependency,
+        },
         marker::{Marker, normalize},
         scope::Scope,
     },
@@ -171,7 +174,7 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             .get("version")
             .map(|node| version(file, node))
             .transpose()?,
-        foreign_source: (!public).then(|| describe_source(file, source, &files)),
+        foreign_source: (!public).then(|| describe_source(source, &files)),
         files: match &place {
             PackageSource::Index(Some(index)) if !index.contains("://") => {
                 local_files(file, index, &files)?
@@ -240,7 +243,7 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
             let path = directory(file, "path", &entry.node)?;
             PackageSource::Url(file_url(folder_of(file), &path))
         }
-        "git" => git_source(&word(file, "git", &entry.node)?),
+        "git" => git_source(file, &entry.node)?,
         kind @ ("editable" | "directory" | "virtual") => PackageSource::Directory {
             installed: kind != "virtual",
             path: directory(file, kind, &entry.node)?,
@@ -253,25 +256,27 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
 }
 
 /// Reads `https://host/repo?subdirectory=x&rev=main#commit`.
-fn git_source(address: &str) -> PackageSource {
-    let (address, commit) = address.split_once('#').unwrap_or((address, ""));
+fn git_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
+    let address = word(file, "git", node)?;
+    let (address, commit) = address.split_once('#').unwrap_or((&address, ""));
     let (address, query) = address.split_once('?').unwrap_or((address, ""));
     let subdirectory = query
         .split('&')
         .find_map(|one| one.strip_prefix("subdirectory="));
-    repository(address, commit, subdirectory)
+    let repository = LockedRepository {
+        url: address,
+        commit,
+        subdirectory,
+    };
+    repository.source(file, node)
 }
 
-fn describe_source(file: &Text, source: &Node<'_>, files: &[&Node<'_>]) -> String {
-    let mut words: Vec<String> = source
-        .entries()
-        .iter()
-        .map(|entry| {
-            format!(
-                "{} {}",
-                entry.key,
-                text(file, &entry.key, &entry.node).unwrap_or("?")
-            )
+fn describe_source(source: &Node<'_>, files: &[&Node<'_>]) -> ForeignSource {
+    let entries = source.entries().iter();
+    let mut fields: Vec<(String, String)> = entries
+        .map(|one| {
+            let value = one.node.text().unwrap_or("?");
+            (one.key.to_string(), value.to_owned())
         })
         .collect();
     for file in files {
@@ -281,8 +286,8 @@ fn describe_source(file: &Text, source: &Node<'_>, files: &[&Node<'_>]) -> Strin
             .and_then(Node::text)
             .unwrap_or("without a digest");
         if !is_public_file(address) || file.get("hash").is_none() {
-            words.push(format!("{address} {digest}"));
+            fields.push((address.to_owned(), digest.to_owned()));
         }
     }
-    words.join(", ")
+    fields.into_iter().collect()
 }

@@ -215,7 +215,7 @@ fn pipfile_locks_are_read() {
         "click": {{ "hashes": ["{A}"], "index": "pypi", "markers": "python_version >= '3.7'", "version": "==8.1.7" }},
         "colorama": {{ "hashes": ["{A}"], "markers": "sys_platform == 'win32'", "version": "==0.4.6" }},
         "inner": {{ "hashes": ["{A}"], "index": "own", "version": "==1" }},
-        "repo": {{ "git": "https://h.example/r.git", "ref": "abc" }}
+        "repo": {{ "git": "https://h.example/r.git", "ref": "0123456789abcdef0123456789abcdef01234567" }}
     }},
     "develop": {{ "pytest": {{ "hashes": ["{A}"], "version": "==8" }} }},
     "docs": {{ "iniconfig": {{ "hashes": ["{A}"], "version": "==2" }} }}
@@ -307,7 +307,7 @@ fn lists_without_digests_are_to_be_resolved() {
     );
     let foreign = lock.foreign();
     assert_eq!(
-        foreign[0].source,
+        foreign[0].source.to_string(),
         "--extra-index-url https://i.example/simple"
     );
     assert_eq!(foreign[1].name, "own");
