@@ -159,7 +159,12 @@ impl FromStr for CondaRequirement {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
-        let invalid = || Invalid::new("a requirement on a conda package (`libpq >=16`)", text);
+        let invalid = || {
+            Invalid::new(
+                "a requirement on a conda package: a name, a version, a build and a channel (`libpq >=16`)",
+                text,
+            )
+        };
         if text.len() > LONGEST_REQUIREMENT
             || text.contains(char::is_control)
             || text.starts_with("__")
@@ -175,8 +180,15 @@ impl FromStr for CondaRequirement {
         let PackageNameMatcher::Exact(name) = &spec.name else {
             return Err(invalid());
         };
-        // A package at an address of its own has no place in a channel's index.
-        if spec.url.is_some() || spec.file_name.is_some() || spec.subdir.is_some() {
+        // The lockfile has no other fields to compare, and a package at an address of its own is in no index.
+        let compared = MatchSpec {
+            name: spec.name.clone(),
+            version: spec.version.clone(),
+            build: spec.build.clone(),
+            channel: spec.channel.clone(),
+            ..MatchSpec::default()
+        };
+        if spec != compared {
             return Err(invalid());
         }
         let channel = spec.channel.as_ref().map(|channel| {
@@ -409,6 +421,9 @@ mod tests {
             "a\nb",
             "https://a.example/noarch/a-1-0.conda",
             "numpy[subdir=linux-64]",
+            "numpy[build_number='>=2']",
+            "numpy[md5='00000000000000000000000000000000']",
+            "numpy[license=MIT]",
             "numpy ; windows",
             "numpy ;",
         ] {

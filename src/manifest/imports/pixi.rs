@@ -260,7 +260,6 @@ fn requirement(name: &str, node: &Node<'_>) -> Option<String> {
         match &*entry.key {
             "channel" => channel = format!("{}::", value?),
             key @ ("version" | "build") => fields.push(format!("{key}='{}'", value?)),
-            "build-number" => fields.push(format!("build_number='{}'", value?)),
             _ => return None,
         }
     }
