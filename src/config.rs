@@ -329,12 +329,7 @@ impl Config {
 
     /// Returns whether the configured package index has its files at an address.
     pub fn is_file_of_index(&self, url: &Url) -> bool {
-        let is_own = if self.pypi.as_str() == PYPI {
-            is_file_of_public_index(url)
-        } else {
-            is_below(url, &index_root(&self.pypi))
-        };
-        is_own && !climbs(url)
+        is_file_of_index(url, &self.pypi)
     }
 
     /// Returns the address of a mirror for the public address in a lockfile.
@@ -359,6 +354,16 @@ impl Config {
         }
         url.clone()
     }
+}
+
+/// Returns whether the package index with these pages has its files at an address.
+pub fn is_file_of_index(url: &Url, pages: &Url) -> bool {
+    let is_own = if pages.as_str() == PYPI {
+        is_file_of_public_index(url)
+    } else {
+        is_below(url, &index_root(pages))
+    };
+    is_own && !climbs(url)
 }
 
 /// Returns whether the public package index has its files at an address.

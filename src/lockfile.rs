@@ -27,4 +27,6 @@ pub use merge::merge;
 pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, stale};
 pub use pin::{ExtendsPin, ExtendsPins};
 pub use problem::{Error, Problem};
-pub use python::{LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets};
+pub use python::{
+    LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets, is_plain_marker,
+};

@@ -291,7 +291,7 @@ impl LockTarget {
         unlocked: &mut Unlocked,
     ) {
         for key in self.own_keys() {
-            if python_packages::fitting_set(lockfile, &key).is_none() {
+            if python_packages::fitting_set(&self.project, lockfile, &key).is_none() {
                 unlocked.add_packages(key, failure.clone());
             }
         }

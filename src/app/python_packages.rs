@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     builder::PythonPackages,
-    lockfile::{Lockfile, PythonKey, PythonSet},
+    lockfile::{LockedRequirement, Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
-    package::Version,
+    package::{PackageName, Version},
     project::{LOCKFILE, Project},
     python::{LockFiles, PythonLock, Selection, SelectionPart, find_unmet, read_lock},
     report::failure::Failure,
@@ -159,7 +159,7 @@ fn of_devshell_lock(
     key: &PythonKey,
     lockfile: &Lockfile,
 ) -> Result<PythonPackages, Failure> {
-    let text = fitting_set(lockfile, key)
+    let text = fitting_set(project, lockfile, key)
         .map(PythonSet::to_requirements)
         .unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
@@ -209,9 +209,56 @@ fn of_devshell_lock(
 }
 
 /// Returns the locked packages of a list, if they meet its requirements.
-pub fn fitting_set<'l>(lockfile: &'l Lockfile, key: &PythonKey) -> Option<&'l PythonSet> {
+pub fn fitting_set<'l>(
+    project: &Project,
+    lockfile: &'l Lockfile,
+    key: &PythonKey,
+) -> Option<&'l PythonSet> {
     let set = lockfile.python.get(key)?;
-    find_unmet(key, set).is_none().then_some(set)
+    unmet(project, key, set).is_none().then_some(set)
+}
+
+fn unmet<'k>(project: &Project, key: &'k PythonKey, set: &PythonSet) -> Option<&'k str> {
+    let optional = if set.left_out.is_empty() {
+        BTreeSet::new()
+    } else {
+        optional_requirements(project, key)
+    };
+    find_unmet(key, set, &optional)
+}
+
+/// Returns the requirements of a list that only groups and extras have that no one named.
+fn optional_requirements(project: &Project, key: &PythonKey) -> BTreeSet<String> {
+    let shells = project.preview().shells.values();
+    let same =
+        shells.filter(|shell| matches!(self::key(project, shell), Ok(Some(own)) if own == *key));
+    let optional = same.filter_map(|shell| {
+        let (locked, lock) = lockfile_of(project, shell)?;
+        let selection = selection(shell, locked, lock).ok()?;
+        let parts = optional_parts(shell, locked, &selection);
+        let kept = parts
+            .iter()
+            .fold(selection.clone(), |kept, part| kept.without(part));
+        let needed = locked.loose(&kept);
+        let mut all = locked.loose(&selection);
+        all.retain(|one| !needed.contains(one));
+        Some(all)
+    });
+    optional.flatten().collect()
+}
+
+/// Returns the packages of repositories that `devshell.lock` has for a dev shell, with their addresses and commits.
+pub fn locked_commits(
+    project: &Project,
+    shell: &DevShell,
+    lockfile: &Lockfile,
+) -> Vec<(PackageName, String)> {
+    let Ok(Some(key)) = key(project, shell) else {
+        return Vec::new();
+    };
+    let packages = lockfile.python.get(&key).into_iter();
+    let packages = packages.flat_map(|set| &set.packages);
+    packages.filter_map(LockedRequirement::repository).collect()
 }
 
 /// Returns the packages that the manifest lets run their own build.
@@ -394,7 +441,7 @@ pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
                 first_words(key),
                 set.python
             )),
-            Some(set) => problems.extend(find_unmet(key, set).map(|requirement| {
+            Some(set) => problems.extend(unmet(project, key, set).map(|requirement| {
                 format!("the locked Python packages do not meet `{requirement}`")
             })),
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::{Builder, request::BuildRequest};
 use crate::{
+    config::is_file_of_index,
     fetch,
     lockfile::Artifact,
     package::{Glibc, System, WheelName},
@@ -87,8 +88,16 @@ impl Builder<'_> {
         machine: Option<Glibc>,
     ) -> Option<PackageWheel> {
         let wheel = pin.wheel.as_ref()?;
-        let is_of_index = matches!(pin.source, PackageSource::Index(_));
-        if !is_of_index || !self.config.is_file_of_index(&wheel.url) {
+        // uv asks the right index for the files that are elsewhere.
+        let is_of_index = match &pin.source {
+            PackageSource::Index(None) => self.config.is_file_of_index(&wheel.url),
+            PackageSource::Index(Some(index)) => {
+                let pages = index.parse().ok();
+                pages.is_some_and(|pages| is_file_of_index(&wheel.url, &pages))
+            }
+            _ => false,
+        };
+        if !is_of_index {
             return None;
         }
         let file = wheel.url.path_segments()?.next_back()?;

@@ -196,6 +196,15 @@ pub enum LockedPackageFault {
     OtherAddress,
 }
 
+impl LockedRequirement {
+    /// Returns the package and the address of a repository with its commit.
+    pub fn repository(&self) -> Option<(PackageName, String)> {
+        let own = AddressedPackage::of(&self.requirement)?;
+        let commit = own.commit?;
+        Some((own.name?, format!("{}@{commit}", own.address)))
+    }
+}
+
 impl PythonKey {
     /// Checks a package that answers these requirements: it is exact, has digests or a commit, and comes from an index
     /// or from an address that the requirements have. A lockfile alone cannot add an address.
@@ -242,9 +251,10 @@ fn is_exact(text: &str) -> bool {
         && is_plain_marker(marker)
 }
 
-/// Returns whether a marker compares values, and has nothing of the syntax that pip and uv know around requirements.
-fn is_plain_marker(marker: &str) -> bool {
-    let plain = |one: char| one.is_ascii_alphanumeric() || " '\"<>=!~()[],._-+".contains(one);
+/// Returns whether a marker compares values, and has nothing of the syntax that pip and uv know around requirements:
+/// addresses, paths, variables, comments.
+pub fn is_plain_marker(marker: &str) -> bool {
+    let plain = |one: char| one.is_ascii_alphanumeric() || " '\"<>=!~()[],._-+*:|&".contains(one);
     marker.chars().all(plain)
 }
 
@@ -272,15 +282,17 @@ struct AddressedPackage<'a> {
 
 impl<'a> AddressedPackage<'a> {
     fn of(requirement: &'a str) -> Option<Self> {
-        let (text, marker) = requirement.split_once(" ;").unwrap_or((requirement, ""));
-        let named = text.split_once('@');
+        let named = requirement.split_once('@');
         let named = named.and_then(|(name, address)| Some((package_of(name)?, address)));
-        let (name, address) = match named {
-            Some((name, address)) => (Some(name), address),
-            None if text.contains("://") => (None, text),
+        let (name, text) = match named {
+            Some((name, text)) => (Some(name), text.trim_start()),
+            None if requirement.contains("://") => (None, requirement),
             None => return None,
         };
-        if !is_plain_marker(marker) {
+        // An address ends at a blank, as for uv.
+        let (address, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let rest = rest.trim_start();
+        if !rest.is_empty() && !rest.strip_prefix(';').is_some_and(is_plain_marker) {
             return None;
         }
         let (address, fragment) = address.trim().split_once('#').unwrap_or((address, ""));

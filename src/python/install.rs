@@ -17,7 +17,7 @@ use super::{
     interpreter::{Interpreter, minor_version},
     pins::PythonPins,
     settings::UvOptions,
-    uv::{Uv, UvError},
+    uv::{Uv, UvError, file_address},
     venv::write_settings,
 };
 use crate::{fetch::Meter, package::Sha256, store, util::files};
@@ -126,8 +126,11 @@ impl Uv<'_> {
         for index in pins.indexes() {
             command.args(["--index", index]);
         }
-        // The digests decide, so an index cannot put in its own package.
-        command.args(["--index-strategy", "unsafe-best-match"]);
+        // A lockfile that names indexes says which one each package is from, and its digests there were approved. Else
+        // the first index that has the package serves, as when the packages were chosen.
+        if !pins.indexes().is_empty() {
+            command.args(["--index-strategy", "unsafe-best-match"]);
+        }
         self.add_platform(&mut command);
         if build_allowed {
             // By name: `:all:` has exceptions that a list of requirements could name.
@@ -236,7 +239,10 @@ impl Uv<'_> {
                 .env("UV_CONFIG_FILE", &own_settings);
         }
         for directory in directories {
-            command.arg("--editable").arg(root.join(directory));
+            // uv reads a path as a requirement, with extras and variables; an escaped address has neither.
+            command
+                .arg("--editable")
+                .arg(file_address(&root.join(directory)));
         }
         let installed = self.run(command, meter);
         store::remove_file(&settings)?;

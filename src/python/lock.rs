@@ -17,6 +17,7 @@ use super::{
     settings::{PackageSetting, SettingKind, option_lines},
 };
 use crate::{
+    config::is_file_of_index,
     lockfile::PythonKey,
     manifest::{Located, Origin},
     package::{PackageName, PlatformRank, PythonRank, Version, WheelName},
@@ -57,7 +58,8 @@ pub struct PythonLock {
 pub struct ForeignPackage {
     pub name: String,
     pub source: ForeignSource,
-    /// What counts besides: the addresses and digests of its files unless an index has them, or what settings mean.
+    /// What counts besides: the addresses and digests of its files, of an index the digests by which it is searched, or
+    /// what settings mean.
     pub details: Vec<String>,
 }
 
@@ -266,12 +268,38 @@ impl PythonPackage {
         best.or_else(|| self.files.iter().find(is_source))
     }
 
+    /// Returns the wheels with an address that belongs to the index. Of the public one, the settings decide.
+    fn index_wheels(&self) -> impl Iterator<Item = &PackageFile> {
+        let pages = match &self.source {
+            PackageSource::Index(Some(index)) => Some(Url::parse(index).ok()),
+            _ => None,
+        };
+        self.wheels.iter().filter(move |file| match &pages {
+            None => true,
+            Some(pages) => {
+                let url = Url::parse(&file.url).ok();
+                url.zip(pages.as_ref())
+                    .is_some_and(|(url, pages)| is_file_of_index(&url, pages))
+            }
+        })
+    }
+
+    /// Returns the digests of the files that are found by them. Those of an index other than the public one need approval:
+    /// the public one can have a package of the same name.
+    pub(super) fn searched_digests(&self) -> Vec<String> {
+        let mut digests = self.digests.clone();
+        if matches!(self.source, PackageSource::Index(Some(_))) {
+            digests.retain(|one| !self.index_wheels().any(|wheel| wheel.digest == *one));
+        }
+        digests
+    }
+
     /// Returns the best wheel of the index for a target, if the lockfile has its address.
     pub(super) fn best_index_wheel(&self, target: &TargetEnvironment) -> Option<LockedWheel> {
         let name: PackageName = self.name.parse().ok()?;
         let version: Version = self.version.as_deref()?.parse().ok()?;
         let is_own = |wheel: &WheelName<'_>| wheel.name == name && wheel.version == version;
-        let wheels = self.wheels.iter().filter_map(|file| {
+        let wheels = self.index_wheels().filter_map(|file| {
             let (python, (class, major, minor)) = wheel_rank(file, target, is_own)?;
             // As uv: of wheels for this machine the one for the newest system.
             Some(((python, class, Reverse((major, minor))), file))
@@ -401,9 +429,8 @@ impl PythonLock {
     /// Returns everything that does not come, with digests, from the public index.
     pub fn foreign(&self) -> Vec<ForeignPackage> {
         let packages = self.packages.iter().filter_map(|one| {
-            // An index decides which files a version has.
             let details = if matches!(one.source, PackageSource::Index(Some(_))) {
-                Vec::new()
+                one.searched_digests()
             } else {
                 let files = one.files.iter();
                 let files = files.map(|file| format!("{} {}", file.url, file.digest));

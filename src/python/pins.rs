@@ -42,6 +42,13 @@ impl PythonPins {
     pub fn hashed_with(&self, more: &BTreeMap<&str, String>) -> String {
         let lines = self.packages.iter().filter_map(|pin| {
             let mut line = match &pin.source {
+                // Another index could have a file with a digest of the lockfile.
+                PackageSource::Index(Some(_)) if let Some(wheel) = &pin.wheel => {
+                    return Some(format!(
+                        "{} @ {} --hash=sha256:{}\n",
+                        pin.name, wheel.url, wheel.sha256
+                    ));
+                }
                 PackageSource::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
                 PackageSource::Url(url) => format!("{} @ {url}", pin.name),
                 PackageSource::Repository(_) | PackageSource::Directory { .. } => return None,
@@ -60,6 +67,7 @@ impl PythonPins {
     pub fn without_digest(&self) -> Option<&PythonPin> {
         self.packages.iter().find(|pin| {
             pin.digests.is_empty()
+                && pin.wheel.is_none()
                 && matches!(pin.source, PackageSource::Index(_) | PackageSource::Url(_))
         })
     }

@@ -1,10 +1,10 @@
 //! One requirement on a Python package: `uvicorn[standard]>=0.30; python_version < "4"`.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use super::marker::{Marker, normalize};
 use crate::{
-    lockfile::{PythonKey, PythonSet},
+    lockfile::{PythonKey, PythonSet, is_plain_marker},
     package::{Invalid, PackageName},
 };
 
@@ -59,6 +59,8 @@ pub struct PythonRequirement {
     /// The address (`name @ https://…`), if it does not come from an index.
     pub url: Option<String>,
     pub marker: Marker,
+    /// The marker as it was written; empty for none.
+    condition: String,
     /// True if devsh made the requirement: it means the metadata that a build of the project gives.
     is_project_build: bool,
     /// The admitted versions (`>=0.30,<1`); empty for all.
@@ -104,7 +106,7 @@ impl PythonRequirement {
 
     /// Returns the condition as it was written; empty for none.
     pub(super) fn marker_text(&self) -> &str {
-        split_marker(&self.text).1.trim()
+        &self.condition
     }
 }
 
@@ -118,10 +120,9 @@ impl FromStr for PythonRequirement {
         if text.contains(char::is_control) || text.len() > 4000 {
             return Err(invalid());
         }
-        let (head, marker) = split_marker(text);
         let letters = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
-        let end = head.find(|one| !letters(one)).unwrap_or(head.len());
-        let (name, mut rest) = (&head[..end], head[end..].trim());
+        let end = text.find(|one| !letters(one)).unwrap_or(text.len());
+        let (name, mut rest) = (&text[..end], text[end..].trim_start());
         let mut extras = Vec::new();
         if let Some(inner) = rest.strip_prefix('[') {
             let (list, after) = inner.split_once(']').ok_or_else(invalid)?;
@@ -132,11 +133,26 @@ impl FromStr for PythonRequirement {
             extras = names.map(normalize).collect();
             rest = after.trim_start();
         }
-        let url = rest.strip_prefix('@').map(str::trim);
-        if url.is_some_and(|url| url.is_empty() || url.contains(char::is_whitespace)) {
+        // An address ends at a blank, as for uv: it may have `;` in it.
+        let address = rest.strip_prefix('@').map(str::trim_start);
+        let (url, versions, marker) = if let Some(address) = address {
+            let (url, rest) = address
+                .split_once(char::is_whitespace)
+                .unwrap_or((address, ""));
+            let rest = rest.trim_start();
+            let marker = rest.strip_prefix(';');
+            if url.is_empty() || (marker.is_none() && !rest.is_empty()) {
+                return Err(invalid());
+            }
+            (Some(url), "", marker.unwrap_or_default())
+        } else {
+            let (versions, marker) = rest.split_once(';').unwrap_or((rest, ""));
+            (None, versions.trim(), marker)
+        };
+        // uv reads such a name as a file, and more than a comparison as a part of an address or path.
+        if names_archive(name) || !is_plain_marker(marker) {
             return Err(invalid());
         }
-        let versions = if url.is_some() { "" } else { rest };
         let inner = versions
             .strip_prefix('(')
             .and_then(|one| one.strip_suffix(')'));
@@ -149,6 +165,7 @@ impl FromStr for PythonRequirement {
             extras,
             exact: exact(&versions).map(str::to_owned),
             url: url.map(str::to_owned),
+            condition: marker.trim().to_owned(),
             marker: marker.parse()?,
             is_project_build: false,
             versions,
@@ -157,45 +174,50 @@ impl FromStr for PythonRequirement {
     }
 }
 
-/// Returns a requirement of a list that its locked packages do not meet. A lockfile alone cannot leave the requirements.
-pub fn find_unmet<'k>(key: &'k PythonKey, set: &PythonSet) -> Option<&'k str> {
-    let parse = |text: &String| text.parse::<PythonRequirement>().ok();
-    let overridden: Vec<_> = key.overrides.iter().filter_map(parse).collect();
-    let is_overridden = |name: &PackageName| overridden.iter().any(|one| one.name == *name);
-    let locked = set.packages.iter().map(|one| &one.requirement);
-    let locked: Vec<_> = locked.filter_map(parse).collect();
-    let asked = key.requirements.iter().filter_map(|text| {
-        let requirement = parse(text)?;
-        // The address of a package decides its version, and it was compared with the requirements.
-        let is_open = requirement.url.is_some()
-            || is_overridden(&requirement.name)
-            || set.left_out.contains(text);
-        (!is_open).then_some((text.as_str(), requirement))
+/// Returns a requirement of a list that its locked packages do not meet. A lockfile alone cannot leave the requirements,
+/// and it can leave out only those in `optional`.
+pub fn find_unmet<'k>(
+    key: &'k PythonKey,
+    set: &PythonSet,
+    optional: &BTreeSet<String>,
+) -> Option<&'k str> {
+    let parse = |text: &'k String| Some((text.as_str(), text.parse::<PythonRequirement>().ok()?));
+    let overriding: Vec<_> = key.overrides.iter().filter_map(parse).collect();
+    let is_overridden = |name: &PackageName| overriding.iter().any(|(_, one)| one.name == *name);
+    let locked = set.packages.iter();
+    let locked = locked.filter_map(|one| one.requirement.parse::<PythonRequirement>().ok());
+    let locked: Vec<_> = locked.collect();
+    let asked = key.requirements.iter().filter(|text| {
+        let is_left_out = set.left_out.contains(text) && optional.contains(*text);
+        !is_left_out && !is_built_metadata(text)
     });
-    let asked: Vec<_> = asked.collect();
-    let is_met = |requirement: &PythonRequirement| {
+    let asked = asked.filter_map(parse);
+    let asked: Vec<_> = asked.filter(|(_, one)| !is_overridden(&one.name)).collect();
+    // The addresses themselves were compared with the requirements.
+    let admits = |asked: &PythonRequirement, locked: &PythonRequirement| {
+        let version = locked.exact.as_deref();
+        locked.url.is_some()
+            || asked.url.is_none() && version.is_some_and(|version| asked.admits(version))
+    };
+    let is_met = |requirement: &PythonRequirement, all: &[(&str, PythonRequirement)]| {
         let mut same = locked.iter().filter(|one| one.name == requirement.name);
-        let admits = |asked: &PythonRequirement, locked: &PythonRequirement| {
-            let version = locked.exact.as_deref();
-            locked.url.is_some() || version.is_some_and(|version| asked.admits(version))
-        };
         if requirement.marker_text().is_empty() {
-            return same.clone().next().is_some() && same.all(|one| admits(requirement, one));
+            return same.all(|one| admits(requirement, one));
         }
         // Requirements with conditions divide the versions among themselves.
         same.all(|one| {
-            let mut others = asked.iter().filter(|(_, asked)| asked.name == one.name);
+            let mut others = all.iter().filter(|(_, asked)| asked.name == one.name);
             others.any(|(_, asked)| admits(asked, one))
         })
     };
-    let unmet = asked.iter().find(|(_, requirement)| !is_met(requirement));
-    unmet.map(|(text, _)| *text)
-}
-
-fn split_marker(text: &str) -> (&str, &str) {
-    // An address may contain `;`, so a space must come before the one that begins the marker.
-    let separator = if text.contains(" @ ") { " ;" } else { ";" };
-    text.split_once(separator).unwrap_or((text, ""))
+    let is_missing = |requirement: &PythonRequirement| {
+        requirement.marker_text().is_empty()
+            && !locked.iter().any(|one| one.name == requirement.name)
+    };
+    let mut unmet = asked.iter();
+    let unmet = unmet.find(|(_, one)| is_missing(one) || !is_met(one, &asked));
+    let replaced = || overriding.iter().find(|(_, one)| !is_met(one, &overriding));
+    unmet.or_else(replaced).map(|(text, _)| *text)
 }
 
 fn exact(versions: &str) -> Option<&str> {
@@ -204,12 +226,22 @@ fn exact(versions: &str) -> Option<&str> {
     (!version.contains(['*', ','])).then_some(version)
 }
 
+fn names_archive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        ".whl", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lzma", ".tbz", ".txz",
+        ".tlz",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
+}
+
 fn is_specifier_list(versions: &str) -> bool {
-    // `===` admits any text; everything else follows PEP 440.
+    // `===` admits versions that PEP 440 does not know.
     match versions.strip_prefix("===") {
         Some(text) => text
             .bytes()
-            .all(|one| one.is_ascii_graphic() && one != b','),
+            .all(|one| one.is_ascii_alphanumeric() || b".!+_-".contains(&one)),
         None => pep440_rs::VersionSpecifiers::from_str(versions).is_ok(),
     }
 }
@@ -236,7 +268,19 @@ mod tests {
             .parse()
             .unwrap();
         assert_eq!(direct.url.as_deref(), Some("https://x.example/a;b.whl"));
+        let attached = "a@https://x.example/a.whl;'/../b.whl'!=os_name";
+        let attached: PythonRequirement = attached.parse().unwrap();
+        let address = "https://x.example/a.whl;'/../b.whl'!=os_name";
+        assert_eq!(attached.url.as_deref(), Some(address));
+        assert_eq!(attached.marker_text(), "");
         for bad in [
+            "a @ https://x.example/a.whl; os_name == 'posix'",
+            "a @ https://x.example/a.whl b",
+            "x.zip ; os_name == 'posix'",
+            "X.Tar.GZ",
+            "a ; '/../b' != os_name",
+            "a ; os_name == '${TOKEN}'",
+            "a===/../b",
             "",
             "-r x",
             "--index-url https://evil.example",

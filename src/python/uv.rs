@@ -148,8 +148,7 @@ impl Uv<'_> {
             // An argument or variable would win over the list.
             command.env_remove("UV_DEFAULT_INDEX");
         }
-        let root = percent_encode(root.as_os_str().as_bytes(), ESCAPED);
-        command.env(ROOT, root.to_string());
+        command.env(ROOT, escaped(root));
         self.pass_variables(&text, &mut command)?;
         Ok(command)
     }
@@ -204,6 +203,15 @@ fn variables(line: &str) -> impl Iterator<Item = &str> {
         let letter = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit() || one == b'_';
         !name.is_empty() && name.bytes().all(letter)
     })
+}
+
+/// Returns the address of a local file or directory.
+pub(super) fn file_address(place: &Path) -> String {
+    format!("file://{}", escaped(place))
+}
+
+fn escaped(place: &Path) -> String {
+    percent_encode(place.as_os_str().as_bytes(), ESCAPED).to_string()
 }
 
 /// Returns whether a variable reaches uv, and with it the builds of packages.

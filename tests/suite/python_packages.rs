@@ -1302,6 +1302,47 @@ fn a_lock_runs_no_uv_of_another_server() {
 }
 
 #[test]
+fn a_directory_is_the_one_that_was_approved() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    for directory in ["lib[x]", "lib${HOME}", "lib a", "lib%20a"] {
+        sandbox.write(
+            "pyproject.toml",
+            "[project]\nname = \"app\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"demo\"]\n",
+        );
+        sandbox.write(
+            "uv.lock",
+            format!(
+                "version = 1\nrequires-python = \">=3.9\"\n\
+                 [[package]]\nname = \"app\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+                 dependencies = [{{ name = \"demo\" }}]\n\
+                 [[package]]\nname = \"demo\"\nversion = \"1.0\"\nsource = {{ editable = '{directory}' }}\n"
+            ),
+        );
+        for (place, mark) in [(directory, "the directory"), ("lib", "another one")] {
+            sandbox.write(
+                format!("{place}/pyproject.toml"),
+                "[project]\nname = \"demo\"\nversion = \"1.0\"\n[build-system]\nrequires = []\n\
+                 build-backend = \"backend\"\nbackend-path = [\".\"]\n",
+            );
+            sandbox.write(format!("{place}/backend.py"), BACKEND);
+            sandbox.write(
+                format!("{place}/src/demo.py"),
+                format!("print(\"{mark}\")\n"),
+            );
+        }
+        sandbox.allow();
+        assert_eq!(
+            python(&sandbox, "import demo"),
+            "the directory\n",
+            "{directory}"
+        );
+    }
+}
+
+#[test]
 fn settings_of_uv_outside_of_the_approval_change_nothing() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -1612,6 +1653,20 @@ fn packages_come_from_the_index_that_the_project_declares() {
         sandbox.write(name, &text);
         sandbox.allow();
         assert_eq!(python(&sandbox, PRIVATE), "private-lib 1.0\n", "{text}");
+        // A changed lockfile cannot take the package of the same name from the public index.
+        sandbox.devsh(&["lock"]).success();
+        let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+        let [own, other] = [("1.0", &private), ("9.0", &server)].map(|(version, server)| {
+            sha256(&server.content(&format!("/files/private_lib-{version}-py3-none-any.whl")))
+        });
+        let forged = lockfile
+            .replace("private-lib==1.0", "private-lib==9.0")
+            .replace(&own, &other);
+        assert_ne!(forged, lockfile);
+        sandbox.write("devshell.lock", forged);
+        let outcome = sandbox.devsh(&["run", "--", "python", "-c", PRIVATE]);
+        assert!(!outcome.stdout.contains("9.0"), "{outcome}");
+        fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
         fs::remove_file(sandbox.project().join(name)).unwrap();
     }
 }
@@ -1709,6 +1764,20 @@ fn places_in_a_list_are_installed_with_what_they_need() {
         }
     }
     assert_eq!(other.requests(), [""; 0]);
+    // Or take a package of an index in place of one with an address, or leave out what is needed.
+    let own = format!("requirement = \"direct @ {direct}\"");
+    let line = lockfile.lines().find(|line| line.contains(&own)).unwrap();
+    let left_out = format!("left-out = [\"direct @ {direct}\"]\npackages = [");
+    for forged in [
+        lockfile.replace(&own, "requirement = \"direct==1.0\""),
+        lockfile
+            .replace(line, "")
+            .replace("packages = [", &left_out),
+    ] {
+        sandbox.write("devshell.lock", forged);
+        let outcome = sandbox.devsh(&["run", "--locked", "--", "true"]);
+        outcome.error(&["do not meet `direct @ "]);
+    }
 }
 
 #[test]

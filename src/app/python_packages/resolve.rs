@@ -106,7 +106,7 @@ pub fn resolve(
             continue;
         }
         let python = oldest.version();
-        let same = fitting_set(previous, &key).filter(|set| set.python == python);
+        let same = fitting_set(project, previous, &key).filter(|set| set.python == python);
         let set = match same {
             Some(set) if *upgrade != Upgrade::All => set.clone(),
             _ => {

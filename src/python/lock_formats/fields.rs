@@ -125,11 +125,12 @@ pub(super) fn tables<'n, 't>(table: &'n Node<'t>, key: &str) -> &'n [Node<'t>] {
 /// Returns a relative directory that cannot be taken for an option.
 pub(super) fn directory(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
     let found = text(file, key, node)?;
-    if found.contains(char::is_control) {
+    // uv takes what follows a `#` for something else than the path.
+    if found.contains(|one: char| one.is_control() || one == '#') {
         return Err(lock_error(
             file,
             node.span.clone(),
-            format!("`{key}` has a control character"),
+            format!("`{key}` has a control character or `#`"),
         ));
     }
     Ok(if found.is_empty() { "." } else { found }.to_owned())
