@@ -1,6 +1,7 @@
 //! Use cases: the work of commands and prompts, without the command line and without printing.
 
 pub mod approvals;
+mod approved_entries;
 pub mod background;
 pub mod background_worker;
 pub mod build_claim;

@@ -17,6 +17,7 @@ use crate::{
     fetch::{Progress, Silent},
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName},
+    package::Tool,
     project::{
         LOCKFILE, Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched,
     },
@@ -30,6 +31,7 @@ use crate::{
 };
 
 use super::{
+    approved_entries::approved_conda,
     build_mode::BuildMode,
     build_request::{BuildInputs, BuildOptions},
     describe_lock_changes, host_notices, lockfiles,
@@ -223,6 +225,31 @@ pub fn unneeded_conda_packages(
     Ok(packages?)
 }
 
+/// Fails if the lockfiles add conda packages that the user does not know to a Python of conda: it resolves packages, and
+/// loads code of all of them.
+pub fn refuse_unknown_conda(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    // A build reports a lockfile that cannot be read.
+    let Ok(joined) = lockfiles::joined_lockfile(session, project) else {
+        return Ok(());
+    };
+    let shells = project.preview().shells.iter();
+    for (name, _) in shells.filter(|(_, shell)| shell.tools.keys().any(Tool::is_conda_python)) {
+        let lockfile = joined.lockfile.clone();
+        let Ok(inputs) = BuildInputs::new(project, name, lockfile, &Unlocked::default()) else {
+            continue;
+        };
+        if approved_conda(session, project, inputs.shell, &inputs.lockfile)?.is_none() {
+            continue;
+        }
+        let packages = unneeded_conda_packages(session, project, name, &inputs)?;
+        let new = programs::unapproved_conda(session, project, &inputs, &packages)?;
+        if !new.is_empty() {
+            return Err(programs::refuse_conda(session, project, &inputs, &packages));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the record of a dev shell from before a lockfile could not be read any more, with that as a missing part;
 /// nothing if anything else has changed since.
 pub fn before_unreadable_lockfile(
@@ -320,7 +347,8 @@ pub fn build(
         mode,
     };
     let mut request = inputs.request(project.get(), shell, config, options);
-    request.approved_conda = programs::approved_conda(session, project.get(), &inputs)?;
+    request.approved_conda =
+        approved_conda(session, project.get(), inputs.shell, &inputs.lockfile)?;
     let found = builder::find(&session.context.directories.data, &request);
     let is_built = found.is_some();
     if !is_built || mode == BuildMode::Refresh {

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     lockfile::{Artifact, LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
-    package::{Source, Supplier, System, Tool},
+    package::{PackageName, Source, Supplier, System, Tool},
     project::Project,
     report::{failure::Failure, hints},
     sources::{self, github},
@@ -39,6 +39,8 @@ pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
     pub python: Option<PythonPackages>,
+    /// The packages of repositories that `devshell.lock` has, with their addresses and commits.
+    pub commits: Vec<(PackageName, String)>,
     /// Tools that other tools need and that are not on PATH.
     hidden: Vec<NamedRequest>,
     extra: Vec<u8>,
@@ -128,6 +130,7 @@ impl<'a> BuildInputs<'a> {
         }
         Ok(Self {
             failed,
+            commits: python_packages::locked_commits(project, shell, &lockfile),
             is_more_than_tools: is_more_than_tools(shell),
             hidden: python_tools::hidden(project, shell, &lockfile),
             shell,

@@ -13,6 +13,8 @@ pub enum NewName {
     Place { tool: String, place: String },
     /// Another source of the catalogue than the tool had before.
     Source { tool: String, source: String },
+    /// Another commit of a repository with a Python package: on GitHub it can be one of a fork.
+    Commit { package: String, commit: String },
 }
 
 impl fmt::Display for NewName {
@@ -22,6 +24,7 @@ impl fmt::Display for NewName {
             Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
             Self::Place { tool, place } => write!(formatter, "`{place}` for `{tool}`"),
             Self::Source { tool, source } => write!(formatter, "`{source}` for `{tool}`"),
+            Self::Commit { package, commit } => write!(formatter, "`{commit}` for `{package}`"),
         }
     }
 }

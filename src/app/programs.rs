@@ -14,8 +14,8 @@ use std::{
 use crate::{
     builder::{BuiltShell, ToolOrigin},
     env::pathlist,
-    lockfile::{LockedPackage, Lockfile},
-    package::{Source, System, Tool},
+    lockfile::{LockedPackage, LockedRequirement, Lockfile},
+    package::{PackageName, Source, System, Tool},
     project::{
         Project,
         approval::{ApprovedPrograms, Trusted},
@@ -26,6 +26,10 @@ use crate::{
 };
 
 use super::{
+    approved_entries::{
+        CONDA_PACKAGES, EntryDigests, artifacts_digest, conda_digests, has_approved_entry,
+        short_digest,
+    },
     build_request::BuildInputs,
     locked_addresses::{is_named_by_crate, places_of_crate},
     lockfiles::joined_lockfile,
@@ -35,16 +39,11 @@ use super::{
     session::Session,
 };
 
-/// The digests of lock entries, by the list that their names belong to.
-type EntryDigests = BTreeMap<String, BTreeSet<[u8; 16]>>;
-
 /// Conda packages that no requested one needs, with their programs.
 pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
 
 /// The name under which the scripts of Python packages are listed.
 const PACKAGES: &str = "Python packages";
-/// The name under which conda packages are listed that no requested one needs.
-const CONDA_PACKAGES: &str = "conda packages";
 
 /// Records that the user allows the project in the state that was read.
 ///
@@ -104,7 +103,22 @@ pub fn approve_resolved(
                 approve_name(approved, &name);
             }
         }
+        for (key, set) in &after.python {
+            let known = before.python.get(key);
+            let known = known.map_or(&[][..], |known| &known.packages);
+            let new = set.packages.iter().filter(|one| !known.contains(one));
+            for (package, commit) in new.filter_map(LockedRequirement::repository) {
+                approve_name(approved, &commit_name(&package, commit));
+            }
+        }
     })
+}
+
+fn commit_name(package: &PackageName, commit: String) -> NewName {
+    NewName::Commit {
+        package: package.to_string(),
+        commit,
+    }
 }
 
 /// Returns the tools whose lock entries are new.
@@ -204,6 +218,29 @@ fn check_crates(session: &Session<'_>, shell: CheckedShell<'_>) -> Result<(), Fa
     Ok(())
 }
 
+/// Fails if the lockfiles take tools from places or sources that the user has not approved.
+pub fn refuse_new_places(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+        return Ok(());
+    };
+    // A build reports a lockfile that cannot be read.
+    let Ok(joined) = joined_lockfile(session, project) else {
+        return Ok(());
+    };
+    let approved = session.decisions.programs(root)?.unwrap_or_default();
+    for shell in project.preview().shells.keys() {
+        let lockfile = joined.lockfile.clone();
+        let Ok(inputs) = BuildInputs::new(project, shell, lockfile, &Unlocked::default()) else {
+            continue;
+        };
+        let new = new_places(&approved, &inputs);
+        if !new.is_empty() {
+            return Err(not_approved(session, project, &new));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the places of prebuilt programs that are not approved.
 pub fn unapproved_places(
     session: &Session<'_>,
@@ -233,6 +270,11 @@ fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewN
     }
     let entries = LazyCell::new(|| entries(inputs));
     new.extend(new_sources(approved, inputs, &entries));
+    if !has_approved_entry(approved, PACKAGES, &entries) {
+        let commits = inputs.commits.iter();
+        let names = commits.map(|(package, commit)| commit_name(package, commit.clone()));
+        new.extend(names.filter(|name| !is_approved(approved, name)));
+    }
     let channels = losing_channels(inputs);
     if channels.is_empty() || has_approved_entry(approved, CONDA_PACKAGES, &entries) {
         return new;
@@ -339,10 +381,10 @@ fn entries(inputs: &BuildInputs<'_>) -> EntryDigests {
     for (tool, request) in &inputs.shell.tools {
         if let Some(locked) = inputs.lockfile.locked(tool, request) {
             add(&tool.to_string(), tool_digest(locked));
-            if tool.source == Source::Conda {
-                add(CONDA_PACKAGES, artifacts_digest(locked));
-            }
         }
+    }
+    for digest in conda_digests(inputs.shell, &inputs.lockfile) {
+        add(CONDA_PACKAGES, digest);
     }
     if let Some(python) = &inputs.python {
         let mut input = DigestInput::default();
@@ -382,23 +424,6 @@ fn tool_digest(locked: &LockedPackage) -> [u8; 16] {
     short_digest(input)
 }
 
-fn artifacts_digest(locked: &LockedPackage) -> [u8; 16] {
-    let mut input = DigestInput::default();
-    input.list(locked.artifacts.iter(), |input, (system, artifacts)| {
-        input.bytes(system.as_str());
-        input.list(artifacts.iter(), |input, artifact| {
-            input.bytes(&artifact.part);
-            input.bytes(artifact.digest.as_bytes());
-        });
-    });
-    short_digest(input)
-}
-
-fn short_digest(input: DigestInput) -> [u8; 16] {
-    let digest = blake3::hash(&input.into_bytes());
-    std::array::from_fn(|at| digest.as_bytes()[at])
-}
-
 /// Checks the programs of a dev shell that was built. An approved lock entry brings its names.
 pub fn check(
     session: &Session<'_>,
@@ -429,7 +454,12 @@ fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Fa
     let only_packages = new
         .iter()
         .all(|one| matches!(one, NewName::CondaPackage(_)));
-    let is_source = |one: &NewName| matches!(one, NewName::Place { .. } | NewName::Source { .. });
+    let is_source = |one: &NewName| {
+        matches!(
+            one,
+            NewName::Place { .. } | NewName::Source { .. } | NewName::Commit { .. }
+        )
+    };
     let only_sources = new.iter().all(is_source);
     let what = match (only_packages, only_sources) {
         (true, _) => "packages",
@@ -490,6 +520,11 @@ fn compare(
             approve_name(approved, &source);
         }
     }
+    if has_approved_entry(approved, PACKAGES, &entries) {
+        for (package, commit) in &inputs.commits {
+            approve_name(approved, &commit_name(package, commit.clone()));
+        }
+    }
     new.extend(new_conda_packages(
         approved,
         &entries,
@@ -518,47 +553,12 @@ fn compare(
     new
 }
 
-/// Returns whether the names of a list come from a lock entry that was approved.
-fn has_approved_entry(approved: &ApprovedPrograms, list: &str, entries: &EntryDigests) -> bool {
-    let approved = approved.entries.get(list);
-    entries.get(list).is_some_and(|digests| {
-        approved.is_some_and(|approved| !digests.is_empty() && digests.is_subset(approved))
-    })
-}
-
 fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<NewName> {
     let new = programs.difference(known).map(|program| NewName::Program {
         tool: tool.to_owned(),
         program: program.clone(),
     });
     new.collect()
-}
-
-/// Returns the conda packages whose code may run although no requested one needs them; `None` admits all.
-pub fn approved_conda(
-    session: &Session<'_>,
-    project: &Project,
-    inputs: &BuildInputs<'_>,
-) -> Result<Option<BTreeSet<String>>, Failure> {
-    let is_conda = |tool: &Tool| tool.source == Source::Conda;
-    if !inputs.shell.tools.keys().any(is_conda) {
-        return Ok(None);
-    }
-    // A rule or `--trust` allows every content.
-    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
-        return Ok(None);
-    };
-    let approved = session.decisions.programs(root)?.unwrap_or_default();
-    if has_approved_entry(&approved, CONDA_PACKAGES, &entries(inputs)) {
-        return Ok(None);
-    }
-    Ok(Some(
-        approved
-            .names
-            .get(CONDA_PACKAGES)
-            .cloned()
-            .unwrap_or_default(),
-    ))
 }
 
 /// Returns the failure of a dev shell with conda packages that are not approved.
@@ -680,5 +680,6 @@ fn list_of(name: &NewName) -> (String, &str) {
         NewName::Program { tool, program } => (tool.clone(), program),
         NewName::Place { tool, place } => (places_of(tool), place),
         NewName::Source { tool, source } => (format!("sources of {tool}"), source),
+        NewName::Commit { package, commit } => (format!("commits of {package}"), commit),
     }
 }

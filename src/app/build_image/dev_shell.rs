@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        approved_entries::approved_conda,
         build_mode::BuildMode,
         build_request::{BuildInputs, BuildOptions},
         dev_shells::find_dev_shell,
@@ -55,7 +56,7 @@ pub(super) fn build_shell(
         mode: BuildMode::Foreground,
     };
     let mut wanted = inputs.request(project.get(), name, &config, build_options);
-    wanted.approved_conda = programs::approved_conda(session, project.get(), &inputs)?;
+    wanted.approved_conda = approved_conda(session, project.get(), inputs.shell, &inputs.lockfile)?;
     // The image needs another profile: it has no variables and scripts of the dev shell, and not the uv that the manifest
     // implies for packages.
     wanted.extra = IMAGE_PROFILE;

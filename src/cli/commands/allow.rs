@@ -105,6 +105,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
                 NewName::Program { tool, program } => (format!("program of {tool}"), program),
                 NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
                 NewName::Source { tool, source } => (format!("source of {tool}"), source),
+                NewName::Commit { package, commit } => (format!("commit of {package}"), commit),
             };
             (name, Difference::Added(value.clone()))
         });
