@@ -25,7 +25,7 @@ pub use conda::{
     CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion, OLDEST_KERNEL,
     conda_package_of,
 };
-pub use digest::{Digest, Hasher, Sha256, shorten_digest};
+pub use digest::{Digest, Hasher, Sha256, is_commit, shorten_digest};
 pub use minisign_key::MinisignKey;
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};
 pub use npm_range::join_bounds;

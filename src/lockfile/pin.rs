@@ -13,7 +13,10 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value},
 };
-use crate::{manifest::ExtendSource, package::Sha256};
+use crate::{
+    manifest::ExtendSource,
+    package::{Sha256, is_commit},
+};
 
 /// The locked content of a fetched file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,8 +93,4 @@ pub(super) fn print(text: &mut String, source: &str, pin: &ExtendsPin) {
     }
     // Last, and required by the reader: a truncated block is an error.
     line(text, "sha256", quoted(&pin.sha256.to_string()));
-}
-
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -17,7 +17,7 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value},
 };
-use crate::package::{PackageName, Sha256};
+use crate::package::{PackageName, Sha256, is_commit};
 
 /// Locked packages by the requirements that they answer, sorted.
 pub type PythonSets = BTreeMap<PythonKey, PythonSet>;
@@ -320,10 +320,6 @@ impl<'a> AddressedPackage<'a> {
             && (self.name.is_none() || self.name == locked.name)
             && commit.is_none_or(|commit| locked.commit == Some(commit))
     }
-}
-
-fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit())
 }
 
 /// Reads an option for uv: one line that begins as an option.

@@ -17,7 +17,9 @@ use super::{
     presets::documents::Documents,
     scalars::{RustProfile, ToolPart},
 };
-use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible, implied};
+use crate::package::{
+    FREETHREADED, Invalid, PackageName, Requirement, compatible, implied, is_commit,
+};
 
 pub(super) use grammar::{Grammar, is_freethreaded, without_freethreaded};
 pub(super) use lines::{TextPart, name_version_pairs};
@@ -323,11 +325,6 @@ impl VersionFile {
         let beyond = parse(&self.beyond).is_none_or(|bound| !implied(&[wanted], &bound));
         within && beyond
     }
-}
-
-/// Returns whether a text is a commit of Git.
-fn is_commit(text: &str) -> bool {
-    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Returns the tag in the comment behind a commit (`# frozen: v1.2.3`).

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use crate::{
     config::{PYPI, PYPI_FILES},
     manifest::{Error, ErrorKind, Node, Text},
-    package::{PackageName, Version},
+    package::{PackageName, Version, is_commit},
     python::{
         lock::{Dependency, PackageFile, PackageSource, PythonLock},
         marker::{Marker, normalize},
@@ -166,11 +166,6 @@ impl LockedRepository<'_> {
         let address = format!("git+{url}@{commit}{fragment}");
         Ok(PackageSource::Repository(address))
     }
-}
-
-/// Returns whether a revision of a repository is a whole commit.
-pub(super) fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit())
 }
 
 /// Returns the dependency on a locked package. The lockfile has the version, so that of the requirement does not matter.

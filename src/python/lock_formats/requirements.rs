@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     LockFiles,
-    fields::{file_url, folder_of, is_commit, is_digest, is_public_index, lock_error},
+    fields::{file_url, folder_of, is_digest, is_public_index, lock_error},
     pyproject,
     requirement_lines::{
         IncludedList, RequirementLine, editable, included_list, option_value, split_lines,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     manifest::{Error, Located, Needs, Text, needs},
-    package::PackageName,
+    package::{PackageName, is_commit},
     python::{
         lock::{
             ForeignSource, LooseRequirement, PackageSource, PythonLock, PythonPackage, Selection,
