@@ -569,10 +569,12 @@ mod tests {
     fn an_artifact_is_at_its_own_source() {
         let npm = "https://registry.npmjs.org/a/-/a-1.0.0.tgz";
         let wheel = "https://files.pythonhosted.org/packages/a-1-py3-none-any.whl";
+        // The settings have another index than the public one.
+        let mirrored = "https://mirror.example:8443/team/files/a-1-py3-none-any.whl";
         let conda = "https://conda.anaconda.org/somebody/linux-64/a-1-0.conda";
         for (supplier, own, strange) in [
             ("npm:a", npm, wheel),
-            ("pypi:a", wheel, npm),
+            ("pypi:a", mirrored, wheel),
             (
                 "node:node",
                 "https://nodejs.org/dist/v22.0.0/a.tar.xz",

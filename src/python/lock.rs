@@ -306,12 +306,12 @@ impl PythonPackage {
         });
         let mut wheels: Vec<_> = wheels.collect();
         wheels.sort_by_key(|(rank, _)| *rank);
-        let file = match &wheels[..] {
-            // They differ in the number of their build, which uv compares.
-            [(first, _), (second, _), ..] if first == second => return None,
-            [(_, file), ..] => *file,
-            [] => return None,
-        };
+        let (best, _) = *wheels.first()?;
+        let mut best: Vec<_> = wheels.iter().filter(|(rank, _)| *rank == best).collect();
+        // They differ in the number of their build, which uv compares. It never searches files of other indexes.
+        best.sort_by_key(|(_, file)| &file.url);
+        let is_left_to_uv = best.len() > 1 && !matches!(self.source, PackageSource::Index(Some(_)));
+        let (_, file) = best.last().filter(|_| !is_left_to_uv)?;
         Some(LockedWheel {
             url: Url::parse(&file.url).ok()?,
             sha256: file.digest.strip_prefix("sha256:")?.parse().ok()?,

@@ -463,7 +463,7 @@ fn artifacts_prove_their_name_and_version() {
 
     let package = |name: &str, version: &str| {
         let text = format!(
-            "{{\"name\": \"{name}\", \"version\": \"{version}\", \"bin\": {{\"ls\": \"x\"}}}}"
+            "{{\"name\": \"{name}\", \"version\": \"{version}\", \"bin\": {{\"ls\": \"x\"}}, \"dependencies\": {{\"dep\": \"*\"}}}}"
         );
         let members = [("package/package.json", text.as_str()), ("package/x", "")];
         gz(&tar_of(
@@ -479,8 +479,15 @@ fn artifacts_prove_their_name_and_version() {
     let evil = parts(package("evil", "1.0.0"));
     let error = fixture.install(Recipe::Npm, &evil).unwrap_err();
     assert!(matches!(error, Error::OtherPackage { .. }), "{error}");
-    let good = parts(package("dep", "2.0.0"));
-    fixture.install(Recipe::Npm, &good).unwrap();
+    let dependency = || package("dep", "2.0.0");
+    fixture.install(Recipe::Npm, &parts(dependency())).unwrap();
+    // A package that none of them asks for.
+    let more = [
+        ("tool", package("tool", "1.0.0")),
+        ("other", package("other", "1.0.0")),
+    ];
+    let error = fixture.install(Recipe::Npm, &more).unwrap_err();
+    assert!(matches!(error, Error::NotRequested { .. }), "{error}");
 }
 
 #[test]

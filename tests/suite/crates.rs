@@ -329,7 +329,10 @@ fn a_prompt_compiles_nothing() {
     sandbox.write("devshell.lock", lockfile);
     sandbox
         .devsh(&["watch", "--once"])
-        .error(&["`cargo:probe` 1.1.0 is not built yet: crates are compiled only when you build"]);
+        .error(&["missing: `cargo:probe`"]);
+    let status = sandbox.devsh(&["status"]).stdout;
+    let reason = "`cargo:probe` 1.1.0 is not built yet: crates are compiled only when you build";
+    assert!(status.contains(reason), "{status}");
     sandbox.devsh(&["sync"]).success();
     assert_eq!(run(&sandbox, &["probe"]), "two\n");
 }

@@ -46,7 +46,7 @@ fn a_locked_package_is_exact_or_at_an_address_that_was_asked_for() {
         ("idna==3.10 ; os_name == '${TOKEN}'", Inexact),
         ("idna==3.10 # comment", Inexact),
         ("idna==3.10 \\", Inexact),
-        ("idna==3.10 @ https://evil.example/idna.whl", OtherAddress),
+        ("idna==3.10 @ https://evil.example/idna.whl", Inexact),
         ("b @ git+https://git.example/b@main", Inexact),
         ("b @ git+https://git.example/b@${TOKEN}", Inexact),
         ("a @ https://evil.example/a.whl", OtherAddress),

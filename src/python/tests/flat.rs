@@ -503,15 +503,19 @@ fn files_of_a_pylock_come_from_their_addresses() {
         let text = format!(
             "lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nversion = \"1\"\n{more}\nwheels = [\n\
              {{ url = \"https://own.example/a-1-cp311-cp311-win_amd64.whl\", hashes = {{ sha256 = \"{0}\" }} }},\n\
-             {{ path = \"w/a-1-py3-none-any.whl\", hashes = {{ sha256 = \"{0}\" }} }},\n]\n",
-            &A[7..]
+             {{ path = \"w/a-1-py3-none-any.whl\", hashes = {{ sha256 = \"{1}\" }} }},\n]\n",
+            &A[7..],
+            "0".repeat(64)
         );
         let lock = lock("sub/pylock.toml", &text, "");
         let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
         lock.select(&Selection::default(), &on).unwrap().hashed()
     };
-    let expected = format!("a @ file://${{PROJECT_ROOT}}/sub/w/a-1-py3-none-any.whl --hash={A}\n");
+    let other = format!("sha256:{}", "0".repeat(64));
+    let expected =
+        format!("a @ file://${{PROJECT_ROOT}}/sub/w/a-1-py3-none-any.whl --hash={other}\n");
     assert_eq!(package(""), expected);
     let index = "index = \"https://own.example/simple\"";
-    assert_eq!(package(index), format!("a==1 --hash={A} --hash={A}\n"));
+    // The file that the index has is only installed from its address.
+    assert_eq!(package(index), format!("a==1 --hash={other}\n"));
 }
