@@ -16,7 +16,7 @@ use crate::{
         Upgrade,
     },
     manifest::{DevShell, ShellName, Text},
-    package::{CondaFloors, Tool},
+    package::{CondaFloors, PackageName, Tool},
     project::{Project, approval::ApprovalState},
     python::{PinnedRequirement, PythonRequirement, is_built_metadata, read_pinned},
     report::failure::Failure,
@@ -383,16 +383,35 @@ fn absent_extras(
     Ok(all)
 }
 
-/// Returns the words in the answer of uv that can be names of packages.
+/// Returns the names of packages in an answer of uv: in backticks, with a version, or without wheels. Other words of it
+/// (`build`, `hint`) are names in the index, too.
 fn named_packages(output: &[String]) -> NamedPackages {
-    let is_separator = |letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter));
-    let words = output.iter().flat_map(|line| line.split(is_separator));
-    let names = words.filter_map(|word| {
-        let word = word.trim_end_matches('.');
-        let begins = word.starts_with(|letter: char| letter.is_ascii_alphabetic());
-        begins.then(|| word.parse().ok())?
+    let names = output.iter().flat_map(|line| {
+        let quoted = line.split('`').skip(1).step_by(2);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let compared = words
+            .iter()
+            .copied()
+            .filter(|word| word.contains(['=', '<', '>']));
+        let lacking = words.windows(3).filter_map(|three| match three {
+            [name, "has" | "have", "no"] => Some(*name),
+            _ => None,
+        });
+        quoted
+            .chain(compared)
+            .chain(lacking)
+            .filter_map(leading_name)
+            .collect::<Vec<_>>()
     });
     names.collect()
+}
+
+/// Returns the package at the begin of a text (`docopt>=0.6`).
+fn leading_name(text: &str) -> Option<PackageName> {
+    let is_other = |letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+    let name = text.split(is_other).next()?.trim_end_matches('.');
+    let begins = name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    begins.then(|| name.parse().ok())?
 }
 
 /// Adds the lists at an address, which can be the cause of a failure.
@@ -434,5 +453,24 @@ fn locked_requirement(pinned: PinnedRequirement) -> LockedRequirement {
             .filter_map(|digest| digest.strip_prefix("sha256:"))
             .map(str::to_owned)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packages_of_an_answer_are_names() {
+        let lines = [
+            "error: No solution found when resolving dependencies",
+            "  cause: Because all versions of docopt have no usable wheels and you require docopt, we can conclude that",
+            "your requirements are unsatisfiable. And because httpie>=0.9,<1 depends on termcolor==1.1.0 and only",
+            "hint: Wheels are required for `sgmllib3k` because building from source is disabled for all packages (i.e.,",
+            "with `--no-build`)",
+        ];
+        let named = named_packages(&lines.map(ToOwned::to_owned));
+        let named: Vec<&str> = named.iter().map(PackageName::as_str).collect();
+        assert_eq!(named, ["docopt", "httpie", "sgmllib3k", "termcolor"]);
     }
 }
