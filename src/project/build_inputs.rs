@@ -215,7 +215,11 @@ impl<'f> InputCollector<'f> {
         for (file, table) in settings {
             let table = Value::Table(table);
             self.add_settings(&file, "", &table)?;
-            scripts.extend(named_files(&table));
+            scripts.extend(
+                named_files(&table)
+                    .into_iter()
+                    .filter(|file| !is_prose(file)),
+            );
         }
         scripts.extend(CODE_FILES.map(str::to_owned));
         let mut found = Vec::new();
@@ -384,6 +388,23 @@ fn backend_files(project: &Table) -> BTreeSet<String> {
         }
     }
     files
+}
+
+/// Returns whether a file is text about the project, which builds put into its description and do not run.
+fn is_prose(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file).to_ascii_uppercase();
+    let (stem, end) = name.split_once('.').unwrap_or((&name, ""));
+    let stems = [
+        "README",
+        "CHANGELOG",
+        "CHANGES",
+        "HISTORY",
+        "NEWS",
+        "AUTHORS",
+        "LICENSE",
+        "LICENCE",
+    ];
+    stems.contains(&stem) && ["", "MD", "RST", "TXT"].contains(&end)
 }
 
 /// Returns the texts of build settings that can name a file with code: every text with any ending, and the scripts in

@@ -278,6 +278,27 @@ fn sources_of_code_in_a_python_environment_need_approval() {
 }
 
 #[test]
+fn prose_that_a_build_puts_into_the_description_needs_no_approval() {
+    let sandbox = Sandbox::new();
+    let settings = "[project]\nname = \"app\"\nversion = \"1\"\n[build-system]\nrequires = []\n\
+                    [tool.hatch.metadata.hooks.fancy-pypi-readme]\nfragments = [{ path = \"README.md\" }, { path = \"notes.md\" }]\n";
+    sandbox.write("pyproject.toml", settings);
+    let lock = "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
+                source = { editable = \".\" }\n";
+    sandbox.write("uv.lock", lock);
+    for (name, refused) in [("README.md", false), ("notes.md", true)] {
+        sandbox.write("README.md", "one\n");
+        sandbox.write("notes.md", "one\n");
+        // The build fails without an index. The approval still counts.
+        sandbox.devsh(&["allow"]);
+        sandbox.write(name, "two\n");
+        let outcome = sandbox.devsh(&["run", "--", "true"]);
+        let has_changed = outcome.stderr.contains("has changed since you allowed it");
+        assert_eq!(has_changed, refused, "{name}: {outcome}");
+    }
+}
+
+#[test]
 fn an_address_that_looks_like_a_build_of_the_project_needs_approval() {
     let server = Server::start();
     for list in ["requirements.txt", "pyproject.toml"] {
