@@ -111,9 +111,13 @@ fn groups_and_extras_serve_the_dev_shell_of_their_name() {
     let Some(sandbox) = repository(&server) else {
         return;
     };
+    let rest = "dev = [\"helper-lib\"]\nlint = [\"deep\"]\n";
     for table in [
-        "[project.optional-dependencies]\ndev = [\"helper-lib\"]\ntest = [\"tester\"]\nlint = [\"deep\"]\n",
-        "[dependency-groups]\ndev = [\"helper-lib\"]\ntest = [\"tester\"]\nlint = [\"deep\"]\n",
+        format!("[project.optional-dependencies]\ntest = [\"tester\"]\n{rest}"),
+        format!("[project.optional-dependencies]\ntesting = [\"tester\"]\n{rest}"),
+        format!("[dependency-groups]\ntest = [\"tester\"]\n{rest}"),
+        format!("[dependency-groups]\ntests = [\"tester\"]\n{rest}"),
+        format!("[dependency-groups]\ntesting = [\"tester\"]\n{rest}"),
     ] {
         sandbox.write(
             "pyproject.toml",
