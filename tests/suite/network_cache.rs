@@ -41,7 +41,9 @@ fn the_fastapi_example_comes_from_a_cache_alone() {
     fs::write(config, format!("{url}{signed}")).unwrap();
     builder.devsh(&["cache", "push"]).success();
 
-    let reader = Sandbox::new().config(&format!(
+    // The proxy is none, so no source can be reached.
+    let reader = open().env("ALL_PROXY", "http://127.0.0.1:9");
+    let reader = reader.config(&format!(
         "tools-from = \"managed\"\n{url}keys = [\"{}\"]\n",
         made.stdout.trim()
     ));
