@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use crate::{
     network::{copy_example, open},
-    support::{Sandbox, Server, cpython, network},
+    support::{Server, cpython, network},
 };
 
 const PYTHON: &str = "3.11.7";
