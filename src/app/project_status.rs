@@ -54,7 +54,7 @@ pub struct ProjectStatus {
     pub ready: bool,
     pub building: Option<RunningBuild>,
     pub failed: Option<LastFailure>,
-    /// The seconds until devsh builds by itself what failed for now.
+    /// The seconds until devsh builds the failed parts again.
     pub retry_in: Option<u64>,
     pub tools: Vec<ToolStatus>,
     /// The Python packages, if the dev shell has any and they are locked.

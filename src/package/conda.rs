@@ -180,7 +180,7 @@ impl FromStr for CondaRequirement {
         let PackageNameMatcher::Exact(name) = &spec.name else {
             return Err(invalid());
         };
-        // The lockfile has no other fields to compare, and a package at an address of its own is in no index.
+        // devsh compares only these fields with the lockfile. An index has no package with its own address.
         let compared = MatchSpec {
             name: spec.name.clone(),
             version: spec.version.clone(),

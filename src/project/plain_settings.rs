@@ -3,7 +3,7 @@
 
 use crate::python::PythonRequirement;
 
-/// Keys that choose files and versions. A key that ends in `.` stands for all keys below it.
+/// Keys that choose files and versions. A final `.` includes all keys below.
 const PLAIN_KEYS: &[&str] = &[
     "project.dynamic",
     "tool.flit.module.name",

@@ -81,7 +81,7 @@ impl Repository {
 /// The repositories that `.git` of a project and of the directories around it name, also those that do not confirm it:
 /// submodules, `git init --separate-git-dir`, moved worktrees, symlinks.
 ///
-/// The directory of a repository is in a place of its own, with other repositories around it. Those are here, too.
+/// The `.git` directory can be elsewhere, inside other repositories. This lists those repositories, too.
 ///
 /// For denials only. A claim can extend one to the worktrees of another repository, but never lift one.
 #[derive(Debug, Default)]

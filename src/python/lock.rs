@@ -58,8 +58,8 @@ pub struct PythonLock {
 pub struct ForeignPackage {
     pub name: String,
     pub source: ForeignSource,
-    /// What counts besides: the addresses and digests of its files, of an index the digests by which it is searched, or
-    /// what settings mean.
+    /// Further facts: for an address, its files and digests; for an index, the digests that select its files; for
+    /// settings, their meaning.
     pub details: Vec<String>,
 }
 

@@ -55,7 +55,7 @@ const NOTES: &str = "conda-meta/devsh.json";
 /// Longest accepted note, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// The number of files of several packages that the user is told about.
+/// The most files in several packages that devsh names to the user.
 const SHOWN: usize = 3;
 
 /// The directories with what packages set when an environment is activated.

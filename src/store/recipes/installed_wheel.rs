@@ -30,7 +30,7 @@ use crate::{
 /// The modification time of all files: 2 January 1980. A zip archive cannot have an earlier one in any time zone, and
 /// programs pack the files of packages into such archives.
 pub(in crate::store) const MODIFIED: u64 = 315_619_200;
-/// The first lines of a script: it runs the Python of its own directory, so the environment can be moved.
+/// The first lines of a script. They start the Python of the same directory, so the environment can move.
 const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n";
 /// The start of a script for any Python.
 const ANY_PYTHON: &[u8] = b"#!python";
