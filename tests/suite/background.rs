@@ -400,17 +400,8 @@ fn a_server_that_fails_is_asked_again_after_growing_pauses() {
     pty.type_line("true");
     assert_eq!(server.requests(), [""; 0], "no prompt asks");
     // The background build starts this process again after each pause.
-    for pause in [60, 120] {
-        sandbox
-            .devsh(&["sync", "--worker", "--shell", "dev"])
-            .code(1);
-        let wait = wait(&sandbox);
-        assert!((pause / 2 + 1..=pause).contains(&wait), "{wait}");
-    }
-    // A build that succeeds ends this.
-    server.mend();
-    sandbox.devsh(&["sync"]).success();
-    assert_eq!(status(&sandbox)["retry_in"], Value::Null);
+    let worker = ["sync", "--worker", "--shell", "dev"];
+    assert_pauses(&sandbox, &server, &worker, [60, 120]);
 }
 
 #[test]
@@ -435,14 +426,20 @@ fn a_missing_tool_is_tried_again_after_growing_pauses() {
         pty.leave();
     }
     assert_eq!(server.requests(), [""; 0], "no prompt asks");
-    for pause in [600, 1200] {
-        sandbox.devsh(&["sync"]).code(1);
-        let wait = wait(&sandbox);
+    assert_pauses(&sandbox, &server, &["sync"], [600, 1200]);
+}
+
+/// Asserts that a pause of about these seconds follows each failure of `build`, and none a build that succeeds.
+#[track_caller]
+fn assert_pauses(sandbox: &Sandbox, server: &Server, build: &[&str], pauses: [u64; 2]) {
+    for pause in pauses {
+        sandbox.devsh(build).code(1);
+        let wait = wait(sandbox);
         assert!((pause / 2 + 1..=pause).contains(&wait), "{wait}");
     }
     server.mend();
     sandbox.devsh(&["sync"]).success();
-    assert_eq!(status(&sandbox)["retry_in"], Value::Null);
+    assert_eq!(status(sandbox)["retry_in"], Value::Null);
 }
 
 #[test]
