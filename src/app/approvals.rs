@@ -158,11 +158,11 @@ impl ApprovedProject<'_> {
                 )?);
                 continue;
             }
-            new.extend(programs::unapproved_places(self.session, project, &inputs)?);
-            let (session, inputs) = (self.session, &inputs);
-            let packages = build_record::unneeded_conda_packages(session, project, shell, inputs)?;
-            new.extend(programs::unapproved_conda(
-                session, project, inputs, &packages,
+            new.extend(build_record::unapproved_without_build(
+                self.session,
+                project,
+                shell,
+                &inputs,
             )?);
         }
         // A build without some of its parts is not found by what the dev shell asks for.

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     builder::{
-        self, BuildNotice, Builder, BuiltShell, PartialBuild, ShellPart, ToolOrigin, UnbuiltPart,
+        self, BuildNotice, BuiltShell, PartialBuild, ShellPart, ToolOrigin, UnbuiltPart,
         UnbuiltParts,
     },
     config::{Config, PromptVerbosity},
@@ -26,7 +26,7 @@ use crate::{
         record::{Record, Retry},
     },
     report::failure::Failure,
-    store::{self, ProcessMark, Store},
+    store::{self, ProcessMark},
     util::{binary, machine},
 };
 
@@ -36,6 +36,7 @@ use super::{
     build_request::{BuildInputs, BuildOptions},
     describe_lock_changes, host_notices, lockfiles,
     missing_parts::{self, FailedPart, Unlocked},
+    new_name::NewName,
     programs::{self, CheckedShell, CondaPrograms},
     session::Session,
     store_changes, tool_summary,
@@ -207,7 +208,7 @@ pub fn look_up<'a>(
 }
 
 /// Returns the conda packages of a dev shell that no requested one needs, with their programs. It runs no code of them.
-pub fn unneeded_conda_packages(
+fn unneeded_conda_packages(
     session: &Session<'_>,
     project: &Project,
     shell: &ShellName,
@@ -225,26 +226,46 @@ pub fn unneeded_conda_packages(
     Ok(packages?)
 }
 
-/// Fails if the lockfiles add conda packages that the user does not know to a Python of conda: it resolves packages, and
-/// loads code of all of them.
-pub fn refuse_unknown_conda(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+/// Returns the names of a dev shell that the user has not approved and that are known without a build.
+pub fn unapproved_without_build(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+    inputs: &BuildInputs<'_>,
+) -> Result<Vec<NewName>, Failure> {
+    let mut new = programs::unapproved_places(session, project, inputs)?;
+    let packages = unneeded_conda_packages(session, project, shell, inputs)?;
+    new.extend(programs::unapproved_conda(
+        session, project, inputs, &packages,
+    )?);
+    Ok(new)
+}
+
+/// Fails if the lockfiles have tools from places or sources that the user has not approved, or conda packages next to
+/// a Python of conda, which loads code of them: to resolve the rest, devsh runs some of these tools.
+pub fn refuse_unapproved(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    if session.options.trust {
+        return Ok(());
+    }
     // A build reports a lockfile that cannot be read.
     let Ok(joined) = lockfiles::joined_lockfile(session, project) else {
         return Ok(());
     };
-    let shells = project.preview().shells.iter();
-    for (name, _) in shells.filter(|(_, shell)| shell.tools.keys().any(Tool::is_conda_python)) {
+    for name in project.preview().shells.keys() {
         let lockfile = joined.lockfile.clone();
         let Ok(inputs) = BuildInputs::new(project, name, lockfile, &Unlocked::default()) else {
             continue;
         };
-        if approved_conda(session, project, inputs.shell, &inputs.lockfile)?.is_none() {
-            continue;
-        }
-        let packages = unneeded_conda_packages(session, project, name, &inputs)?;
-        let new = programs::unapproved_conda(session, project, &inputs, &packages)?;
+        let has_python = inputs.shell.tools.keys().any(Tool::is_conda_python);
+        let checks_conda = has_python
+            && approved_conda(session, project, inputs.shell, &inputs.lockfile)?.is_some();
+        let new = if checks_conda {
+            unapproved_without_build(session, project, name, &inputs)?
+        } else {
+            programs::unapproved_places(session, project, &inputs)?
+        };
         if !new.is_empty() {
-            return Err(programs::refuse_conda(session, project, &inputs, &packages));
+            return Err(programs::not_approved(session, project, &new));
         }
     }
     Ok(())
@@ -327,17 +348,6 @@ pub fn build(
         ..
     } = *basis;
     let config = session.config()?;
-    let client = session.client()?;
-    let caches = session.caches()?;
-    let store = Store::open(&session.context.directories.data);
-    let builder = Builder {
-        context: session.context,
-        config,
-        store: &store,
-        client: &client,
-        caches: &caches,
-        progress,
-    };
     store_changes::check_files(session, project.get(), shell)?;
     let inputs = BuildInputs::new(project.get(), shell, lockfile.clone(), unlocked)?;
     check_separators(session, project.get(), inputs.shell)?;
@@ -365,17 +375,16 @@ pub fn build(
     let built_shell = if let Some(found) = found {
         found
     } else {
+        let built = with_builder(session, progress, |builder| builder.find_or_build(&request))?;
         let PartialBuild {
             built_shell,
             unbuilt,
-        } = builder
-            .find_or_build(&request)
-            .map_err(|error| match &error {
-                builder::Error::CondaUnapproved { packages } => {
-                    programs::refuse_conda(session, project.get(), &inputs, packages)
-                }
-                _ => first_cause(&failed, build_failure(&error, shell)),
-            })?;
+        } = built.map_err(|error| match &error {
+            builder::Error::CondaUnapproved { packages } => {
+                programs::refuse_conda(session, project.get(), &inputs, packages)
+            }
+            _ => first_cause(&failed, build_failure(&error, shell)),
+        })?;
         if let Some(packages) = unbuilt.unapproved_conda() {
             return Err(programs::refuse_conda(
                 session,

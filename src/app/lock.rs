@@ -163,7 +163,7 @@ fn lock_target(
     upgrade: &Upgrade,
 ) -> Result<LockfileReport, Failure> {
     let name = target.load(session).name.clone();
-    refuse_unknown(session, project)?;
+    build_record::refuse_unapproved(session, project)?;
     let previous = previous(session, project, target)?;
     let ground = target.ground(session)?;
     let resolved = resolve_or_leave_out(session, &target.requests, &ground, &previous, upgrade);
@@ -199,12 +199,6 @@ fn lock_target(
         changes: changes(&previous, &lockfile),
         name,
     })
-}
-
-/// Fails if the lockfiles have what the user has not approved: to resolve the rest, devsh runs some of these tools.
-fn refuse_unknown(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
-    programs::refuse_new_places(session, project)?;
-    build_record::refuse_unknown_conda(session, project)
 }
 
 /// Returns the versions that were locked before.
@@ -290,7 +284,7 @@ fn answer(
         target.add_unlocked(&previous, &failure, &mut current.unlocked);
         return Ok(previous);
     }
-    refuse_unknown(session, project.get())?;
+    build_record::refuse_unapproved(session, project.get())?;
     let ground = target.ground(session)?;
     let requests = with_node(
         project.get().preview(),

@@ -218,30 +218,7 @@ fn check_crates(session: &Session<'_>, shell: CheckedShell<'_>) -> Result<(), Fa
     Ok(())
 }
 
-/// Fails if the lockfiles take tools from places or sources that the user has not approved.
-pub fn refuse_new_places(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
-    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
-        return Ok(());
-    };
-    // A build reports a lockfile that cannot be read.
-    let Ok(joined) = joined_lockfile(session, project) else {
-        return Ok(());
-    };
-    let approved = session.decisions.programs(root)?.unwrap_or_default();
-    for shell in project.preview().shells.keys() {
-        let lockfile = joined.lockfile.clone();
-        let Ok(inputs) = BuildInputs::new(project, shell, lockfile, &Unlocked::default()) else {
-            continue;
-        };
-        let new = new_places(&approved, &inputs);
-        if !new.is_empty() {
-            return Err(not_approved(session, project, &new));
-        }
-    }
-    Ok(())
-}
-
-/// Returns the places of prebuilt programs that are not approved.
+/// Returns the places and sources of tools that are not approved.
 pub fn unapproved_places(
     session: &Session<'_>,
     project: &Project,
@@ -269,12 +246,17 @@ fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewN
         new.extend(names.filter(|name| !is_approved(approved, name)));
     }
     let entries = LazyCell::new(|| entries(inputs));
-    new.extend(new_sources(approved, inputs, &entries));
-    if !has_approved_entry(approved, PACKAGES, &entries) {
-        let commits = inputs.commits.iter();
-        let names = commits.map(|(package, commit)| commit_name(package, commit.clone()));
-        new.extend(names.filter(|name| !is_approved(approved, name)));
-    }
+    // Other publishers make the same tool.
+    let sources = catalogue_sources(inputs).into_iter();
+    let sources = sources.filter(|(tool, name)| {
+        !is_approved(approved, name) && !has_approved_entry(approved, tool, &entries)
+    });
+    new.extend(sources.map(|(_, name)| name));
+    let commits = inputs.commits.iter();
+    let commits = commits.map(|(package, commit)| commit_name(package, commit.clone()));
+    new.extend(commits.filter(|name| {
+        !is_approved(approved, name) && !has_approved_entry(approved, PACKAGES, &entries)
+    }));
     let channels = losing_channels(inputs);
     if channels.is_empty() || has_approved_entry(approved, CONDA_PACKAGES, &entries) {
         return new;
@@ -283,19 +265,6 @@ fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewN
     let names = channels.map(|(tool, place)| NewName::Place { tool, place });
     new.extend(names.filter(|name| !is_approved(approved, name)));
     new
-}
-
-/// Returns the sources of tools that are not approved, where the catalogue has several: other publishers make them.
-fn new_sources(
-    approved: &ApprovedPrograms,
-    inputs: &BuildInputs<'_>,
-    entries: &EntryDigests,
-) -> Vec<NewName> {
-    let sources = catalogue_sources(inputs).into_iter();
-    let new = sources.filter(|(tool, name)| {
-        !is_approved(approved, name) && !has_approved_entry(approved, tool, entries)
-    });
-    new.map(|(_, name)| name).collect()
 }
 
 /// Returns the sources of the tools on `PATH` for which the catalogue has several.
@@ -450,7 +419,8 @@ pub fn check(
     Err(refused)
 }
 
-fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {
+/// Returns the failure of a project with names that the user has not approved.
+pub fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {
     let only_packages = new
         .iter()
         .all(|one| matches!(one, NewName::CondaPackage(_)));
