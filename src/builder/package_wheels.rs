@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use super::{Builder, request::BuildRequest};
 use crate::{
-    config::is_file_of_index,
     fetch,
     lockfile::Artifact,
     package::{Glibc, System, WheelName},
@@ -91,10 +90,8 @@ impl Builder<'_> {
         // uv asks the right index for the files that are elsewhere.
         let is_of_index = match &pin.source {
             PackageSource::Index(None) => self.config.is_file_of_index(&wheel.url),
-            PackageSource::Index(Some(index)) => {
-                let pages = index.parse().ok();
-                pages.is_some_and(|pages| is_file_of_index(&wheel.url, &pages))
-            }
+            // The wheel was chosen among those below the address of this index.
+            PackageSource::Index(Some(_)) => true,
             _ => false,
         };
         if !is_of_index {
