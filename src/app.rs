@@ -65,6 +65,7 @@ pub mod store_changes;
 pub mod tool_status;
 pub mod tool_summary;
 pub mod trust;
+pub mod typing_shell;
 pub mod uninstall;
 pub mod venv_link;
 pub mod verify_store;

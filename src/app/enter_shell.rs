@@ -5,7 +5,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     os::unix::{ffi::OsStrExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
@@ -26,6 +25,7 @@ use super::{
     build_record,
     ready_shell::{Completeness, prepare},
     session::Session,
+    typing_shell::TypingShell,
 };
 
 /// Replaces this process with the user's shell.
@@ -52,7 +52,10 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
     session.reporter.note(&format!(
         "inside dev shell `{shell}` of {root}; leave it with `exit`"
     ));
-    let (program, host) = typing_shell().unwrap_or_else(|| user_shell(&context.env));
+    let (program, host) = TypingShell::find().map_or_else(
+        || user_shell(&context.env),
+        |shell| (shell.program, shell.host),
+    );
     let mut start = ShellStart::new(&program, host, &context.directories.state, &context.program);
     start.env = loaded.env;
     start.prepare()?;
@@ -96,26 +99,6 @@ fn require_terminal(context: &Context) -> Result<(), Failure> {
         );
     }
     Ok(())
-}
-
-/// Returns the shell in which the command was typed: the parent process, if devsh has a hook for it.
-fn typing_shell() -> Option<(PathBuf, HostShell)> {
-    let parent = nix::unistd::getppid();
-    let program = fs::read_link(format!("/proc/{parent}/exe"))
-        .ok()
-        .or_else(|| {
-            let output = Command::new("ps")
-                .args(["-o", "comm=", "-p", &parent.to_string()])
-                .output();
-            let output = output.ok()?.stdout;
-            let name = String::from_utf8(output).ok()?;
-            Some(PathBuf::from(name.trim().trim_start_matches('-')))
-        })?;
-    // Debian's zsh is `zsh5`.
-    let name = program.file_name()?.to_str()?;
-    let name = name.trim_end_matches(|one: char| one.is_ascii_digit() || ".-".contains(one));
-    let host = HostShell::of_program(OsStr::new(name))?;
-    Some((program, host))
 }
 
 /// Returns the shell of the user's account if devsh has a hook for it, else bash.

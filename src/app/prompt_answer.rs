@@ -46,7 +46,7 @@ use super::{
     ready_shell::ReadyShell,
     reload,
     session::{Options, Session},
-    trust,
+    trust, typing_shell,
 };
 
 /// The request of the hook.
@@ -149,6 +149,9 @@ fn answer_in(
     request: PromptRequest<'_>,
     returned: Returned,
 ) -> Result<PromptAnswer, Failure> {
+    if request.loaded.is_empty() {
+        typing_shell::remember_hook(&context.directories.state, request.host);
+    }
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
     let host = session_var::ShellSession::read(&context.shell_env, &context.session_key)?;

@@ -29,8 +29,8 @@ pub(super) fn take_request(state: &Path) -> bool {
         && fs::remove_file(directory.join(ProcessMark::host_shell().to_string())).is_ok()
 }
 
-/// Removes requests of host shells that have ended.
-fn remove_ended(directory: &Path) {
+/// Removes the files of host shells that have ended, which are named after them.
+pub(super) fn remove_ended(directory: &Path) {
     for path in files::list(directory).unwrap_or_default() {
         let mark = path
             .file_name()

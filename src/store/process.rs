@@ -35,7 +35,17 @@ impl ProcessMark {
                 return mark;
             }
         }
+        Self::parent()
+    }
+
+    /// Returns the parent of this process.
+    pub fn parent() -> Self {
         Self::of(unistd::getppid())
+    }
+
+    /// Returns where the stack of the process begins, on Linux: another place in each program that it executes.
+    pub fn stack(self) -> Option<u64> {
+        stat_field(self.pid, 28)
     }
 
     fn of(pid: Pid) -> Self {
@@ -93,6 +103,11 @@ const FOREIGN: Duration = Duration::from_hours(24 * 30);
 
 /// Returns when a process started, on Linux.
 fn start_of(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)
+}
+
+/// Returns a field of `/proc/PID/stat`, counted from 1 as in its manual; one after the name of the program.
+fn stat_field(pid: i32, number: usize) -> Option<u64> {
     let mut text = [0; 1 << 10];
     let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
     // Longer than any such file, which comes as a whole: one call is enough.
@@ -101,8 +116,11 @@ fn start_of(pid: i32) -> Option<u64> {
     // The program's name is in parentheses and may hold anything.
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
-    // The 22nd field; the one after the name is the third.
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+    // The one after the name is the third.
+    rest.split_ascii_whitespace()
+        .nth(number.checked_sub(3)?)?
+        .parse()
+        .ok()
 }
 
 impl fmt::Display for ProcessMark {

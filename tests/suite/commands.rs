@@ -11,7 +11,8 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    HostShell, Sandbox, Server, Tree, for_each_shell, pypi::serve_tool, require, sandbox::DEVSH,
+    HostShell, Pty, Sandbox, Server, Tree, for_each_shell, pypi::serve_tool, require,
+    sandbox::DEVSH,
 };
 
 const MANIFEST: &str = "[tools]\nruff = \"0.12\"\n[shells.test.env]\nTESTED = \"yes\"\n";
@@ -98,6 +99,92 @@ fn each_fault_is_found_and_its_hint_fixes_it() {
         assert_eq!(check(&report, name)["status"], status, "{report:#}");
         assert!(check(&report, name)["hint"].is_string(), "{report:#}");
     }
+}
+
+/// Runs `devsh doctor` in a terminal, whose prompt may be any.
+fn doctor_in(pty: &mut Pty, sandbox: &Sandbox) -> Value {
+    let place = sandbox.home().join("report");
+    // A file of an earlier run would end the wait at once.
+    let _absent = fs::remove_file(&place);
+    let (part, whole) = (place.with_extension("part"), place.display());
+    let part = part.display();
+    pty.begin(&format!("devsh doctor --json >{part}; mv {part} {whole}"));
+    pty.wait_for_file(&place);
+    serde_json::from_slice(&fs::read(&place).unwrap()).unwrap()
+}
+
+#[test]
+fn doctor_checks_the_shell_in_which_it_is_typed() {
+    for_each_shell(|shell| {
+        let (other, bare) = match shell {
+            HostShell::Bash => (HostShell::Zsh, "bash --norc"),
+            HostShell::Zsh => (HostShell::Bash, "zsh -f"),
+            HostShell::Fish => (HostShell::Bash, "fish --no-config"),
+        };
+        let sandbox = Sandbox::new().env("SHELL", require(other.name()).unwrap());
+        let rc = sandbox.home().join(other.rc_file());
+        fs::write(&rc, other.hook_line()).unwrap();
+        let mut pty = sandbox.shell(shell);
+        let report = doctor_in(&mut pty, &sandbox);
+        let version = |report: &Value| check(report, "shell")["message"].to_string();
+        assert!(version(&report).contains(shell.name()), "{report:#}");
+        let hook = check(&report, "hook");
+        assert_eq!(hook["status"], "ok", "{report:#}");
+        assert!(
+            hook["message"]
+                .as_str()
+                .unwrap()
+                .contains("this shell has it")
+        );
+        // The shell of the account is worth a line only if it lacks the hook.
+        let names = |report: &Value| report["checks"].to_string();
+        assert!(!names(&report).contains("SHELL"), "{report:#}");
+        fs::write(&rc, "").unwrap();
+        let report = doctor_in(&mut pty, &sandbox);
+        let account = check(&report, "SHELL");
+        assert_eq!(account["status"], "ok", "{report:#}");
+        assert!(
+            account.to_string().contains("does not load the hook"),
+            "{report:#}"
+        );
+
+        // A child inherits what the hook has exported, and `exec` keeps the process id.
+        for line in [bare.to_owned(), format!("exec {bare}")] {
+            pty.begin(&line);
+            let report = doctor_in(&mut pty, &sandbox);
+            assert!(version(&report).contains(shell.name()), "{report:#}");
+            let hook = check(&report, "hook");
+            assert_eq!(hook["status"], "warning", "{line}: {report:#}");
+            let message = hook["message"].as_str().unwrap();
+            assert!(
+                message.contains("loads it, but this shell does not have it"),
+                "{message}"
+            );
+            let hint = hook["hint"].as_str().unwrap();
+            assert!(hint.contains(&format!("`exec {}`", shell.name())), "{hint}");
+        }
+    });
+}
+
+#[test]
+fn doctor_knows_a_hook_that_no_rc_file_loads() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new();
+        let mut pty = Pty::start(&sandbox, shell, "");
+        let report = doctor_in(&mut pty, &sandbox);
+        let hook = check(&report, "hook");
+        assert_eq!(hook["status"], "error", "{report:#}");
+        pty.type_line(&shell.hook_line());
+        let report = doctor_in(&mut pty, &sandbox);
+        let hook = check(&report, "hook");
+        assert_eq!(hook["status"], "warning", "{report:#}");
+        assert!(
+            hook["message"]
+                .as_str()
+                .unwrap()
+                .contains("this shell has it")
+        );
+    });
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use crate::{
-    app::rc_files::rc_file,
+    app::{rc_files::rc_file, typing_shell::TypingShell},
     context::Context,
     report::paths::display_path,
     shell::{HostShell, hook},
@@ -21,7 +21,8 @@ const LIMIT: u64 = 1 << 20;
 
 pub(super) fn checks(context: &Context) -> Vec<Check> {
     let mut checks = vec![program(context)];
-    let Some(shell) = context.env.get(vars::SHELL).and_then(HostShell::of_program) else {
+    let account = context.env.get(vars::SHELL).and_then(HostShell::of_program);
+    let Some(shell) = CheckedShell::find(context, account) else {
         checks.push(match context.env.get(vars::SHELL) {
             None => Check::warning(
                 "shell",
@@ -36,13 +37,52 @@ pub(super) fn checks(context: &Context) -> Vec<Check> {
         });
         return checks;
     };
-    checks.push(version(context, shell));
-    let rc = rc_file(context, shell);
-    let text = rc.as_deref().map(|path| (path, read(path)));
-    checks.extend(text.map(|(path, text)| rc_check(context, shell, path, &text)));
-    checks.extend(written_hook(context, shell));
+    checks.push(version(context, &shell));
+    let rc = RcFile::read(context, shell.host);
+    checks.extend(rc.map(|rc| rc.check(context, &shell)));
+    checks.extend(account.and_then(|account| account_shell(context, account, &shell)));
+    checks.extend(written_hook(context, shell.host));
     checks.extend(others(context));
     checks
+}
+
+/// The host shell that is checked.
+struct CheckedShell {
+    program: PathBuf,
+    host: HostShell,
+    /// True if it has the hook; nothing if the user types in no known shell.
+    is_hooked: Option<bool>,
+}
+
+impl CheckedShell {
+    /// Returns the shell in which the command was typed, else the one of the account. A script may be in any shell.
+    fn find(context: &Context, account: Option<HostShell>) -> Option<Self> {
+        let typing = TypingShell::find();
+        if let Some(typing) = typing.filter(|typing| typing.is_interactive) {
+            return Some(Self {
+                is_hooked: Some(typing.has_hook(&context.directories.state)),
+                program: typing.program,
+                host: typing.host,
+            });
+        }
+        Some(Self {
+            program: PathBuf::from(context.env.get(vars::SHELL)?),
+            host: account?,
+            is_hooked: None,
+        })
+    }
+}
+
+/// Says that new terminals may start a shell without the hook, if the user types in another one.
+fn account_shell(context: &Context, account: HostShell, shell: &CheckedShell) -> Option<Check> {
+    let rc = RcFile::read(context, account).filter(|_| account != shell.host)?;
+    let name = display_path(context, &rc.path);
+    rc.code().all(|line| !rc.loads_hook(line)).then(|| {
+        Check::ok(
+            "SHELL",
+            format!("it is {account}, and {name} does not load the hook"),
+        )
+    })
 }
 
 /// Checks that `devsh` on PATH is this program.
@@ -91,8 +131,8 @@ const fn oldest(shell: HostShell) -> (u32, u32) {
     }
 }
 
-fn version(context: &Context, shell: HostShell) -> Check {
-    let program = context.env.get(vars::SHELL).unwrap_or_default();
+fn version(context: &Context, shell: &CheckedShell) -> Check {
+    let (program, shell) = (&shell.program, shell.host);
     let output = Command::new(program)
         .arg("--version")
         .env_clear()
@@ -117,10 +157,7 @@ fn version(context: &Context, shell: HostShell) -> Check {
         ),
         None => Check::error(
             "shell",
-            format!(
-                "`{}` does not report its version",
-                Path::new(program).display()
-            ),
+            format!("`{}` does not report its version", program.display()),
             "set `SHELL` to your shell, `chsh` does it for good",
         ),
     }
@@ -136,57 +173,94 @@ fn first_version(text: &str) -> Option<(u32, u32)> {
         })
 }
 
-fn read(path: &Path) -> String {
-    let bytes = files::read_own(path, LIMIT).ok().flatten();
-    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+/// The rc file of a host shell.
+struct RcFile {
+    host: HostShell,
+    path: PathBuf,
+    text: String,
 }
 
-/// Checks that the rc file loads the hook, and that nothing after it changes PATH.
-fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Check {
-    let name = display_path(context, path);
-    // `install.sh` writes the hook to a file, which a shell reads faster.
-    let written = context.directories.data.join(format!("hooks/hook.{shell}"));
-    let line = match shell {
-        HostShell::Fish if written.exists() => format!("source {}", quoted(&written)),
-        HostShell::Fish => "devsh hook fish | source".to_owned(),
-        _ if written.exists() => format!(". {}", quoted(&written)),
-        _ => format!("eval \"$(devsh hook {shell})\""),
-    };
-    let code = || {
-        text.lines()
-            .map(str::trim)
-            .filter(|line| !line.starts_with('#'))
-    };
-    let own = format!("hook.{shell}");
-    let loads =
-        |line: &str| line.contains("devsh hook") || (line.contains("devsh") && line.contains(&own));
-    if !code().any(loads) {
-        return Check::error(
-            "hook",
-            format!("{name} does not load it"),
-            format!("add `{line}` to {name} and start a new shell"),
-        );
+impl RcFile {
+    /// Reads the file; one that cannot be read is empty.
+    fn read(context: &Context, host: HostShell) -> Option<Self> {
+        let path = rc_file(context, host)?;
+        let bytes = files::read_own(&path, LIMIT).ok().flatten();
+        Some(Self {
+            host,
+            text: String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
+            path,
+        })
     }
-    let mut after = code().skip_while(|line| !loads(line)).skip(1);
-    let rival = [
-        "mise activate",
-        "pyenv init",
-        "direnv hook",
-        "asdf.sh",
-        "nvm.sh",
-        "conda initialize",
-    ];
-    let later = after.find_map(|line| rival.iter().find(|rival| line.contains(**rival)));
-    later.map_or_else(
-        || Check::ok("hook", format!("{name} loads it")),
-        |rival| {
-            Check::warning(
+
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let lines = self.text.lines().map(str::trim);
+        lines.filter(|line| !line.starts_with('#'))
+    }
+
+    fn loads_hook(&self, line: &str) -> bool {
+        let own = format!("hook.{}", self.host);
+        line.contains("devsh hook") || (line.contains("devsh") && line.contains(&own))
+    }
+
+    /// Checks that the file and `shell` have the hook, and that nothing after it changes PATH.
+    fn check(&self, context: &Context, shell: &CheckedShell) -> Check {
+        let name = display_path(context, &self.path);
+        let line = hook_line(context, self.host);
+        let Some(at) = self.code().position(|line| self.loads_hook(line)) else {
+            return match shell.is_hooked {
+                Some(true) => Check::warning(
+                    "hook",
+                    format!("this shell has it, but {name} does not load it"),
+                    format!("if new shells do not have it, add `{line}` to {name}"),
+                ),
+                _ => Check::error(
+                    "hook",
+                    format!("{name} does not load it"),
+                    format!("add `{line}` to {name} and start a new shell"),
+                ),
+            };
+        };
+        if shell.is_hooked == Some(false) {
+            return Check::warning(
+                "hook",
+                format!("{name} loads it, but this shell does not have it"),
+                format!("start a new shell that reads {name}: `exec {}`", self.host),
+            );
+        }
+        let rival = [
+            "mise activate",
+            "pyenv init",
+            "direnv hook",
+            "asdf.sh",
+            "nvm.sh",
+            "conda initialize",
+        ];
+        let mut after = self.code().skip(at + 1);
+        let later = after.find_map(|line| rival.iter().find(|rival| line.contains(**rival)));
+        match later {
+            Some(rival) => Check::warning(
                 "hook",
                 format!("`{rival}` comes after it in {name} and may put its programs first"),
                 format!("move `{line}` to the end of {name}"),
-            )
-        },
-    )
+            ),
+            None if shell.is_hooked == Some(true) => {
+                Check::ok("hook", format!("this shell has it, and {name} loads it"))
+            }
+            None => Check::ok("hook", format!("{name} loads it")),
+        }
+    }
+}
+
+/// Returns the line of an rc file that loads the hook.
+fn hook_line(context: &Context, host: HostShell) -> String {
+    // `install.sh` writes the hook to a file, which a shell reads faster.
+    let written = context.directories.data.join(format!("hooks/hook.{host}"));
+    match host {
+        HostShell::Fish if written.exists() => format!("source {}", quoted(&written)),
+        HostShell::Fish => "devsh hook fish | source".to_owned(),
+        _ if written.exists() => format!(". {}", quoted(&written)),
+        _ => format!("eval \"$(devsh hook {host})\""),
+    }
 }
 
 /// Checks that the hook that `install.sh` wrote has this version.
