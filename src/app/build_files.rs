@@ -156,6 +156,11 @@ impl BuildFailure {
         self.cause == FailureCause::Stopped
     }
 
+    /// Returns whether it is the failure of a build with these inputs.
+    pub fn is_of(&self, basis: [u8; 16]) -> bool {
+        self.basis == basis
+    }
+
     /// Returns the failure with the number of builds in a row, of which `last` is the one before.
     #[must_use]
     pub fn after(mut self, last: Option<&Self>) -> Self {

@@ -125,7 +125,7 @@ fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
     }
 }
 
-/// Returns the stored record of a dev shell if this command may use it.
+/// Returns the stored record of a dev shell if this command may use it; it may lack parts.
 ///
 /// A record is only stored for an allowed project, and the approval is one of the files it watches.
 pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
@@ -134,7 +134,7 @@ pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) ->
     if session.decisions.is_denied(&place.root) {
         return None;
     }
-    (record.is_complete() && (!session.options.locked || !record.drifted)).then_some(record)
+    (!session.options.locked || !record.drifted).then_some(record)
 }
 
 /// Leases the dev shell of a record for the host shell; returns whether the profile still exists.
@@ -470,9 +470,15 @@ fn next_retry(
     let pause = before.map_or(FIRST_PAUSE, |before| {
         LONGEST_PAUSE.min(Duration::from_secs(before.pause) * 2)
     });
+    // `--offline` says nothing about the next try.
+    let wait = if session.options.offline {
+        Duration::ZERO
+    } else {
+        pause
+    };
     let can_pass = failed.iter().any(|part| part.may_pass);
     can_pass.then(|| Retry {
-        at: (now + pause).as_secs(),
+        at: (now + wait).as_secs(),
         pause: pause.as_secs(),
     })
 }

@@ -259,6 +259,24 @@ pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
     }))
 }
 
+/// Returns the failure of a command that needs every part, from the record of an earlier build.
+pub fn recorded_failure(parts: &[MissingPart]) -> Failure {
+    let mut needed = parts.iter().filter(|part| !part.is_left_out);
+    let Some(first) = needed.next() else {
+        return Failure::default();
+    };
+    let (same, others): (Vec<_>, Vec<_>) = needed.partition(|other| other.reason == first.reason);
+    let mut failure = Failure::new(first.to_string());
+    failure.hints = first.hint.iter().cloned().collect();
+    if !same.is_empty() {
+        let names: Vec<&str> = same.iter().map(|one| &*one.name).collect();
+        failure = failure.note(format!("missing too: {}", names.join(", ")));
+    }
+    others.into_iter().fold(failure, |failure, other| {
+        failure.note(format!("missing too: {}: {}", other.name, other.reason))
+    })
+}
+
 /// Returns one line about the missing parts of a loaded dev shell.
 pub fn describe(parts: &[MissingPart]) -> Failure {
     let Some(first) = parts.first() else {

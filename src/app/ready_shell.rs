@@ -1,19 +1,22 @@
 //! The environment of a dev shell for a command: from a stored record, or from one that is built first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
+    config::units::span,
     env::Env,
     manifest::ShellName,
-    project::locate::Place,
+    project::{Project, locate::Place},
     prompt::{Loading, load, record::Record},
     report::failure::Failure,
 };
 
 use super::{
+    build_files::BuildTraces,
     build_mode::BuildMode,
     build_record::{self, RecordedShell},
     lock_and_build::bring_up,
+    missing_parts,
     session::Session,
     trust,
 };
@@ -52,18 +55,37 @@ pub enum Completeness {
 }
 
 /// Returns a dev shell of the project here: its stored record while that is fresh, else a new one.
+///
+/// A record without parts whose servers failed is used until the time of the next try.
 pub fn prepare(
     session: &Session<'_>,
     shell: &ShellName,
     completeness: Completeness,
 ) -> Result<ReadyShell, Failure> {
-    // A command tries missing parts again.
-    if let Some(ready) = stored(session, shell).filter(|ready| ready.record.is_complete()) {
-        return Ok(ready);
+    if let Some(ready) = stored(session, shell) {
+        if ready.record.is_complete() {
+            return Ok(ready);
+        }
+        let retry = ready.record.retry;
+        let wait = retry.map(|retry| retry.wait(session.context.now));
+        if let Some(wait) = wait.filter(|wait| reuses_failure(session, &ready.root, *wait)) {
+            return match completeness {
+                Completeness::Partial => Ok(ready),
+                Completeness::Whole => {
+                    let failure = missing_parts::recorded_failure(&ready.record.content.missing);
+                    Err(without_parts(
+                        session,
+                        until_next_try(session, failure, wait),
+                    ))
+                }
+            };
+        }
     }
     let place = session.active_place()?;
     let record = match (build(session, &place, shell), completeness) {
-        (Ok(built), Completeness::Whole) => built.complete()?,
+        (Ok(built), Completeness::Whole) => built
+            .complete()
+            .map_err(|failure| without_parts(session, failure))?,
         (Ok(built), Completeness::Partial) => built.record,
         (Err(failure), Completeness::Whole) => return Err(failure),
         (Err(failure), Completeness::Partial) => {
@@ -78,12 +100,52 @@ pub fn prepare(
     })
 }
 
+/// Returns whether a build that failed for a server is not repeated for these seconds. A CI job may repeat a command on
+/// purpose, and a build that runs may succeed.
+fn reuses_failure(session: &Session<'_>, root: &Path, wait: u64) -> bool {
+    wait > 0 && !session.context.is_ci() && !BuildTraces::new(session.context, root).is_building()
+}
+
+/// Adds the time of the next try to the failure of an earlier build.
+fn until_next_try(session: &Session<'_>, failure: Failure, wait: u64) -> Failure {
+    failure
+        .note(format!("next try in {}", span(wait)))
+        .hint(format!("`{}` tries now", session.command("sync")))
+}
+
+/// Adds how to do without the missing parts.
+fn without_parts(session: &Session<'_>, failure: Failure) -> Failure {
+    let run = session.command("run --partial");
+    failure.hint(format!("`{run}` goes without it"))
+}
+
+/// Returns the failure of the last build, if the same build is not worth another try now.
+fn recorded_failure(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+) -> Option<Failure> {
+    let context = session.context;
+    let failed = BuildTraces::new(context, project.root()).failed(shell)?;
+    let wait = failed.wait(context.now)?;
+    let basis = build_record::basis_digest(&build_record::watch(context, project));
+    let is_reused = failed.is_of(basis) && reuses_failure(session, project.root(), wait);
+    is_reused.then(|| {
+        let mut failure = Failure::new(failed.error);
+        failure.hints = failed.hint.into_iter().collect();
+        until_next_try(session, failure, wait)
+    })
+}
+
 fn build(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
 ) -> Result<RecordedShell, Failure> {
     let project = trust::trusted_project_at(session, place.clone(), Some(shell))?;
+    if let Some(failure) = recorded_failure(session, project.get(), shell) {
+        return Err(failure);
+    }
     let shells = std::slice::from_ref(shell);
     let mut records = bring_up(session, &project, shells, BuildMode::Foreground)?;
     records

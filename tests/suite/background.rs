@@ -12,7 +12,9 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::support::{HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool};
+use crate::support::{
+    HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::DEVSH,
+};
 
 /// Returns a project that is allowed and whose lockfile names a version that is not built, and the path of
 /// that version's archive.
@@ -436,7 +438,22 @@ fn assert_pauses(sandbox: &Sandbox, server: &Server, build: &[&str], pauses: [u6
         sandbox.devsh(build).code(1);
         let wait = wait(sandbox);
         assert!((pause / 2 + 1..=pause).contains(&wait), "{wait}");
+        server.requests();
+        let run = sandbox.devsh(&["run", "--", "true"]).code(125);
+        let words = [
+            "503",
+            "note: next try in ",
+            "hint: `devsh sync` tries now\n",
+        ];
+        let run = run.error(&words);
+        assert_eq!(server.requests(), [""; 0], "{run}");
     }
+    // A CI job that repeats a command wants another try.
+    let run = &["run", "--", "true"];
+    sandbox
+        .outcome(sandbox.command(DEVSH).args(run).env("CI", "1"))
+        .code(125);
+    assert_ne!(server.requests(), [""; 0]);
     server.mend();
     sandbox.devsh(&["sync"]).success();
     assert_eq!(status(sandbox)["retry_in"], Value::Null);

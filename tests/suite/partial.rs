@@ -81,20 +81,55 @@ fn an_unreachable_source_costs_only_its_tools() {
         allowed.stderr.contains("cannot reach `127.0.0.1`"),
         "{allowed}"
     );
-    let run = |program: &str| sandbox.devsh(&["run", "--partial", "--", program, "--version"]);
-    let partial = run("ruff").success();
+    let run = |sandbox: &Sandbox, program: &str| {
+        sandbox.devsh(&["run", "--partial", "--", program, "--version"])
+    };
+    let partial = run(&sandbox, "ruff").success();
     assert!(
         partial.stderr.contains("missing: `rust`: cannot reach"),
         "{partial}"
     );
-    run("cargo").code(127);
-    // Once the server answers, a command completes the dev shell.
+    run(&sandbox, "cargo").code(127);
+    // The server answers now, but its failure is reused until the next try.
     serve_release(&server, "1.89.0");
     let sandbox = sandbox.served_by(&server);
-    let complete = sandbox
-        .devsh(&["run", "--", "cargo", "--version"])
-        .success();
+    let cargo = ["run", "--", "cargo", "--version"];
+    let failed = sandbox.devsh(&cargo).code(125).error(&[
+        "missing: `rust`: cannot reach",
+        "note: next try in 4 min\n",
+        "hint: `devsh sync` tries now\n",
+        "hint: `devsh run --partial` goes without it\n",
+    ]);
+    assert!(!failed.stderr.contains("left out"), "{failed}");
+    run(&sandbox, "cargo").code(127);
+    // A changed input is another build.
+    let manifest = sandbox.project().join("devshell.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("# Changed.\n{text}")).unwrap();
+    let complete = sandbox.devsh(&cargo).success();
     assert!(complete.stdout.starts_with("cargo 1.89.0"), "{complete}");
+}
+
+#[test]
+fn a_failure_without_the_network_does_not_outlast_the_option() {
+    let (sandbox, server) = served();
+    serve_release(&server, "1.89.0");
+    let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\nrust = \"1.89\"\n");
+    sandbox.devsh(&["sync", "--trust"]).success();
+    sandbox.allow();
+    for entry in fs::read_dir(sandbox.data().join("store")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("rust") {
+            sandbox
+                .outcome(sandbox.command("chmod").arg("-R").arg("u+w").arg(&path))
+                .success();
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+    let run = ["run", "--", "cargo", "--version"];
+    let offline = [&["--offline"], &run[..]].concat();
+    sandbox.devsh(&offline).code(125);
+    sandbox.devsh(&run).success();
 }
 
 #[test]
