@@ -4,6 +4,7 @@ use crate::{
     manifest::{DevShell, Manifest, ShellName},
     project::Project,
     report::failure::Failure,
+    util::nearest::nearest,
 };
 
 /// Returns the project with a dev shell, which can be a combination of several.
@@ -29,7 +30,11 @@ pub fn find_dev_shell<'m>(
             .keys()
             .map(|name| format!("`{name}`"))
             .collect();
-        Failure::new(format!("there is no dev shell `{name}`"))
-            .note(format!("the project has {}", names.join(", ")))
+        let failure = Failure::new(format!("there is no dev shell `{name}`"))
+            .note(format!("the project has {}", names.join(", ")));
+        match nearest(name.as_str(), manifest.shells.keys().map(ShellName::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure,
+        }
     })
 }

@@ -1,13 +1,14 @@
 //! One command in a dev shell. It replaces this process, so its exit status, signals and streams are its own.
 
-use std::{ffi::OsString, io, os::unix::process::CommandExt, process::Command};
+use std::{ffi::OsString, fs, io, os::unix::process::CommandExt, process::Command};
 
 use crate::{
     context::Context,
-    env::Env,
+    env::{Env, pathlist},
     manifest::ShellName,
     report::failure::{ExitStatus, Failure},
     store::leases,
+    util::{nearest::nearest, vars},
 };
 
 use super::{
@@ -31,10 +32,11 @@ pub struct CommandRequest<'a> {
     pub command: &'a [OsString],
 }
 
-/// Adds the dev shells that have the missing command to the failure.
-fn add_other_shells(
+/// Adds to the failure which dev shell has the missing command, or which command has a similar name.
+fn add_near_command(
     session: &Session<'_>,
     request: &CommandRequest<'_>,
+    env: &Env,
     failure: Failure,
 ) -> Failure {
     let program = request.command.first().map(|one| one.to_string_lossy());
@@ -42,15 +44,24 @@ fn add_other_shells(
         return failure;
     };
     let others = shells_with(session, &request.shell, &program).unwrap_or_default();
-    match others.first() {
-        None => failure,
-        Some(other) => {
-            let run = session.command("run");
-            failure.hint(format!(
-                "`{other}` has it: `{run} --shell {other} -- {program}`"
-            ))
-        }
+    if let Some(other) = others.first() {
+        let run = session.command("run");
+        return failure.hint(format!(
+            "`{other}` has it: `{run} --shell {other} -- {program}`"
+        ));
     }
+    match nearest(&program, commands(env)) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    }
+}
+
+/// Returns the names in the directories of `PATH`, those of the dev shell first.
+fn commands(env: &Env) -> impl Iterator<Item = String> {
+    let path = env.get(vars::PATH).unwrap_or_default();
+    let directories = pathlist::split(path).filter_map(|directory| fs::read_dir(directory).ok());
+    let names = directories.flatten().flatten();
+    names.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 /// Returns the other dev shells with a tool or Python package of this name.
@@ -83,7 +94,7 @@ pub fn run_command(session: &Session<'_>, request: &CommandRequest<'_>) -> Failu
     match prepare(session, request) {
         Ok(env) => {
             let failure = replace_process(session.context, &env, &request.shell, request.command);
-            add_other_shells(session, request, failure)
+            add_near_command(session, request, &env, failure)
         }
         // Exit codes below 125 belong to the command; failures of devsh itself must differ from them.
         Err(failure) if matches!(failure.code, ExitStatus::Failed | ExitStatus::Usage) => {

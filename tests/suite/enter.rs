@@ -142,7 +142,7 @@ fn a_dev_shell_that_is_not_there_is_named() {
     let mut pty = sandbox.shell(HostShell::Bash);
     pty.enter();
     let seen = pty.type_line("devsh enter tset");
-    for word in ["`tset`", "`dev`", "`test`"] {
+    for word in ["`tset`", "`dev`", "`test`", "did you mean `test`?"] {
         assert!(seen.contains(word), "{word}: {seen}");
     }
 }

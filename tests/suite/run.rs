@@ -37,6 +37,12 @@ fn a_command_of_another_dev_shell_is_named() {
     ]);
     let other = sandbox.devsh(&["run", "--", "nothing"]).code(127);
     assert!(!other.stderr.contains("hint"), "{other}");
+    let mistyped = sandbox.devsh(&["run", "--shell", "lint", "--", "rufff"]);
+    mistyped.code(127).error(&["hint: did you mean `ruff`?"]);
+    let shell = sandbox.devsh(&["run", "--shell", "lnit", "--", "ruff"]);
+    shell
+        .code(125)
+        .error(&["there is no dev shell `lnit`", "hint: did you mean `lint`?"]);
 }
 
 #[test]
