@@ -1,5 +1,7 @@
 //! The way from a project that was read to one that the user trusts.
 
+use std::fs;
+
 use crate::{
     manifest::ShellName,
     project::{
@@ -8,6 +10,7 @@ use crate::{
         locate::Place,
     },
     report::failure::{ExitStatus, Failure},
+    util::files,
 };
 
 use super::{dev_shells::with_shell, fetch_extends, session::Session};
@@ -64,22 +67,36 @@ fn require_trust(
 /// Returns the sentence about a project that has changed, with its files.
 pub fn describe_change(session: &Session<'_>, project: &Project) -> String {
     let root = session.display(project.root());
-    let files: Vec<String> = project
+    let changed: Vec<String> = project
         .changed_files()
         .into_iter()
-        .map(|file| format!("`{file}`"))
+        .map(|file| {
+            let gone = if is_gone(project, &file) {
+                " is gone"
+            } else {
+                ""
+            };
+            format!("`{file}`{gone}")
+        })
         .collect();
-    let files = if files.len() > SHOWN_FILES {
-        let more = files.len() - SHOWN_FILES;
-        format!("{} and {more} more", files[..SHOWN_FILES].join(", "))
+    let changed = if changed.len() > SHOWN_FILES {
+        let more = changed.len() - SHOWN_FILES;
+        format!("{} and {more} more", changed[..SHOWN_FILES].join(", "))
     } else {
-        files.join(", ")
+        changed.join(", ")
     };
-    if files.is_empty() {
+    if changed.is_empty() {
         format!("`{root}` has changed since you allowed it")
     } else {
-        format!("`{root}` has changed since you allowed it: {files}")
+        format!("`{root}` has changed since you allowed it: {changed}")
     }
+}
+
+/// Returns whether a file that a project was approved with is not there any more.
+fn is_gone(project: &Project, file: &str) -> bool {
+    let is_local = !file.contains("://") && !file.starts_with("preset ");
+    let found = fs::symlink_metadata(project.root().join(file));
+    is_local && found.is_err_and(|error| files::is_absent(&error))
 }
 
 fn refusal(session: &Session<'_>, project: &Project) -> Failure {

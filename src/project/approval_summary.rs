@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::grant;
 use crate::manifest::{
-    CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
+    CacheRequest, DevShell, EnvValue, Located, MANIFEST, Manifest, SOURCE_EFFECT, ShellName,
+    ToolRequest,
 };
 use crate::package::{CachePlace, PackageName, Requirement, Source, Tool};
 use crate::util::redact::redact_for_approval;
@@ -214,11 +215,23 @@ pub fn compare(before: &Facts, after: &Facts) -> BTreeMap<String, Difference> {
 }
 
 /// Returns the files whose changes are behind the differences of facts.
+///
+/// Without a manifest the facts are those of other files, so one that is new or gone is behind facts of theirs too.
 pub fn changed_files(before: &Facts, after: &Facts) -> BTreeSet<String> {
-    let names = compare(before, after).into_keys();
-    let facts = names.filter_map(|name| after.get(&name).or_else(|| before.get(&name)));
-    let files = facts.map(|fact| fact.file.clone());
-    files.filter(|file| !file.is_empty()).collect()
+    let mut files = BTreeSet::new();
+    let has_manifest = |facts: &Facts| facts.0.values().any(|fact| fact.file == MANIFEST);
+    let is_of_manifest = has_manifest(before) != has_manifest(after);
+    if is_of_manifest {
+        files.insert(MANIFEST.to_owned());
+    }
+    for name in compare(before, after).into_keys() {
+        let [old, new] = [before, after].map(|facts| facts.get(&name).map(|fact| &fact.file));
+        if !is_of_manifest || old == new {
+            files.extend(new.or(old).cloned());
+        }
+    }
+    files.remove("");
+    files
 }
 
 fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactCollision> {

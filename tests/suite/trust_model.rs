@@ -56,6 +56,42 @@ fn a_tool_that_another_file_adds_needs_approval_and_its_version_does_not() {
 }
 
 #[test]
+fn a_manifest_that_comes_or_goes_is_named_alone() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    sandbox.write(
+        "mise.toml",
+        "[tools]\nruff = \"0.12.4\"\n[env]\nA = \"1\"\n",
+    );
+    sandbox.allow();
+    let refused = || sandbox.devsh(&["run", "--", "true"]).code(3).stderr;
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nruff = \"0.12\"\n[env]\nB = \"1\"\n",
+    );
+    let seen = refused();
+    assert!(
+        seen.contains("since you allowed it: `devshell.toml`\n"),
+        "{seen}"
+    );
+    sandbox.allow();
+    fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
+    let seen = refused();
+    assert!(
+        seen.contains("since you allowed it: `devshell.toml` is gone\n"),
+        "{seen}"
+    );
+    sandbox.allow();
+    fs::remove_file(sandbox.project().join("mise.toml")).unwrap();
+    let seen = refused();
+    assert!(
+        seen.contains("since you allowed it: `mise.toml` is gone\n"),
+        "{seen}"
+    );
+}
+
+#[test]
 fn allow_shows_each_change_of_a_build_by_name() {
     let pyproject = "[project]\nname = \"app\"\nversion = \"1\"\n";
     let build = "[build-system]\nrequires = [\"hatchling\"]\n";
