@@ -52,11 +52,6 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "`uninstall` tests it on a copy",
     ),
     (
-        "docs/troubleshooting.md",
-        "eval \"$(devsh completions zsh)\"",
-        "the block is for zsh; `commands` tests completions in each shell",
-    ),
-    (
         "docs/guide/rust.md",
         "rustup toolchain link project \"$(rustc --print sysroot)\"",
         "needs rustup",
