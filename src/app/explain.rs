@@ -167,10 +167,16 @@ impl<'a> Explained<'a> {
             Subject::Setting(key) => *key == name || subject.name() == name,
             _ => subject.name() == name,
         };
-        let mut all: Vec<Explanation> = self
-            .statements
-            .keys()
-            .filter(matches)
+        let mut subjects: Vec<&Subject> = self.statements.keys().filter(matches).collect();
+        let is_program = subjects.is_empty() && !name.contains('/');
+        if is_program {
+            let tools = self.tools_of_program(name);
+            let is_named =
+                |subject: &&Subject| matches!(subject, Subject::Tool(one) if tools.contains(one));
+            subjects.extend(self.statements.keys().filter(is_named));
+        }
+        let mut all: Vec<Explanation> = subjects
+            .into_iter()
             .map(|subject| self.subject(subject))
             .collect();
         for one in &mut all {
@@ -187,7 +193,7 @@ impl<'a> Explained<'a> {
         }
         all.extend(self.conda_package(name));
         all.extend(self.python_package(name));
-        if name.contains('/') || name == vars::PATH || all.is_empty() {
+        if name.contains('/') || name == vars::PATH || is_program {
             all.extend(self.path(name));
         }
         if all.is_empty() {

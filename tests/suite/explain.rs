@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, Server, pypi::serve_tool};
+use crate::support::{Sandbox, Server, pypi::serve_tool, rust_dist::serve_release};
 
 fn explained(sandbox: &Sandbox, name: &str) -> Vec<Value> {
     let outcome = sandbox.devsh(&["explain", name, "--json"]).success();
@@ -303,6 +303,22 @@ fn packages_and_tool_paths_are_explained() {
     assert_eq!(path.len(), 1, "{path:?}");
     assert!(path[0]["name"].as_str().unwrap().ends_with("/bin"));
     assert_eq!(path[0]["value"], "on PATH");
+
+    // A program leads to the line that brings it.
+    serve_release(&server, "1.89.0");
+    let sandbox = sandbox.manifest("[tools]\nruff = '0.12'\nrust = '1.89'\n'pypi:ipython' = '9'\n");
+    sandbox.devsh(&["allow"]).code(1);
+    for (program, tool, place) in [
+        ("cargo", "rust", "devshell.toml:3"),
+        ("ipython", "pypi:ipython", "devshell.toml:4"),
+    ] {
+        let first = explained(&sandbox, program).remove(0);
+        assert_eq!(first["kind"], "tool");
+        assert_eq!(first["name"], tool);
+        assert_eq!(first["place"], place);
+    }
+    let cargo = explained(&sandbox, "cargo").remove(1);
+    assert_eq!(cargo["kind"], "path");
 
     let sandbox = Sandbox::new().manifest("[python]\npackages = ['attrs', 'idna']\n");
     let packages = explained(&sandbox, "packages").remove(0);
