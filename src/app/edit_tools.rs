@@ -16,7 +16,9 @@ use super::{
     edit_manifest::{EditReport, ManifestEdit, ManifestOwner},
     find_manifest::{existing_manifest, find_manifest, start_manifest},
     lock_and_build::bring_up,
+    lockfiles::joined_lockfile,
     missing_parts::{self, FailedPart},
+    package_status::ChosenPackages,
     python_packages, query_versions,
     session::Session,
 };
@@ -41,7 +43,8 @@ pub fn add_tools(
 ) -> Result<(), Failure> {
     let shell = edit.shell;
     let chosen = |word: &String| {
-        let (tool, requirement) = parse_tool_and_requirement(word)?;
+        let (tool, requirement) = parse_tool_and_requirement(word)
+            .map_err(|failure| describe_package(session, shell, word).unwrap_or(failure))?;
         let requirement = choose_requirement(session, &tool, requirement)?;
         Ok((tool, requirement))
     };
@@ -159,6 +162,42 @@ pub fn remove_tools(
     let finished = change.finish(&text, &[], show)?;
     let missing = build(session, &finished.project, edit)?;
     missing_parts::failure_of(&missing).map_or(Ok(()), Err)
+}
+
+/// Returns the failure for a name that is no tool in a project with Python packages: the package may be one of them.
+fn describe_package(
+    session: &Session<'_>,
+    shell: Option<&ShellName>,
+    word: &str,
+) -> Option<Failure> {
+    let name = word.split('@').next().unwrap_or(word);
+    let invalid = name.parse::<Tool>().err()?;
+    let is_unknown = matches!(
+        manifest::unknown_tool(name, invalid),
+        ErrorKind::UnknownTool {
+            suggestion: None,
+            pypi: Some(_),
+            ..
+        }
+    );
+    let project = session.project().ok().filter(Project::is_complete)?;
+    let dev = ShellName::dev();
+    let content = project.preview().shells.get(shell.unwrap_or(&dev))?;
+    let addition = python_packages::describe_addition(&project, content, name)?;
+    if !is_unknown {
+        return None;
+    }
+    let lockfile = joined_lockfile(session, &project).ok()?.lockfile;
+    let chosen = ChosenPackages::of(session, &project, content, &lockfile);
+    let failure = match chosen.and_then(|chosen| chosen.describe_pin(name)) {
+        Some(pin) => Failure::new(format!("`{name}` is in the dev shell already: {pin}"))
+            .hint(format!("`{}` shows more", session.command(&format!("explain {name}")))),
+        None => Failure::new(format!("`{name}` is not a known tool")).hint(format!(
+            "{addition} adds it to the Python packages of the project; `{}` adds it apart from them",
+            session.command(&format!("add pypi:{name}"))
+        )),
+    };
+    Some(failure.code(ExitStatus::Usage))
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.

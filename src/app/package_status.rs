@@ -9,7 +9,7 @@ use crate::{
     lockfile::Lockfile,
     manifest::DevShell,
     project::Project,
-    python::{PythonPins, SelectionPart},
+    python::{PythonPins, SelectionPart, normalize},
 };
 
 use super::{missing_parts::Unlocked, python_packages, session::Session};
@@ -46,6 +46,18 @@ impl ChosenPackages {
             .pins(version.as_ref(), session.system().ok()?)
             .ok()?;
         Some(Self { packages, pins })
+    }
+
+    /// Returns the version and the lockfile of a package, if the dev shell has it.
+    pub fn describe_pin(&self, name: &str) -> Option<String> {
+        let name = normalize(name);
+        let pin = self.pins.packages.iter().find(|pin| pin.name == name)?;
+        let version = pin.version.as_ref().map(|version| format!(" {version}"));
+        Some(format!(
+            "{name}{} comes with `{}`",
+            version.unwrap_or_default(),
+            self.packages.lock.display()
+        ))
     }
 
     /// Returns whether the lockfile has a package, by its normalised name, for any dev shell.

@@ -25,6 +25,19 @@ fn uv_package(server: &Server, name: &str, version: &str) -> String {
     )
 }
 
+/// Asserts what `add` says of `tester`, which the dev shell has, and of `deep`, which it lacks.
+fn assert_packages_are_no_tools(sandbox: &Sandbox, lock: &str) {
+    let here = format!("`tester` is in the dev shell already: tester 1.0 comes with `{lock}`");
+    let refused = sandbox.devsh(&["add", "tester"]).code(2);
+    refused.error(&[&here, "hint: `devsh explain tester` shows more\n"]);
+    let refused = sandbox.devsh(&["add", "deep"]).code(2).error(&[
+        "`deep` is not a known tool",
+        "hint: `uv add --dev deep` adds it to the Python packages of the project; \
+         `devsh add pypi:deep` adds it apart from them\n",
+    ]);
+    assert_eq!(refused.stderr.matches("hint:").count(), 1, "{refused}");
+}
+
 #[test]
 fn default_groups_of_uv_decide_what_dev_has() {
     const PROJECT: &str = "[project]\nname = \"demo\"\nversion = \"1\"\n\
@@ -54,6 +67,10 @@ fn default_groups_of_uv_decide_what_dev_has() {
             sandbox.allow();
             let found = packages(&sandbox, "dev");
             assert_eq!(found, expected, "{settings} with a lockfile: {with_lock}");
+            if expected == "tester\n" {
+                let lock = ["pyproject.toml", "uv.lock"][usize::from(with_lock)];
+                assert_packages_are_no_tools(&sandbox, lock);
+            }
         }
     }
 }
