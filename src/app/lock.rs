@@ -272,9 +272,14 @@ fn answer(
         loaded.content()?.cloned()
     };
     let problems = target.problems(content.as_ref());
-    let previous = content.unwrap_or_default();
+    let is_new = content.is_none() && !is_kept;
+    let mut previous = content.unwrap_or_default();
     if problems.is_empty() {
         return Ok(previous);
+    }
+    if is_new {
+        // A new manifest keeps the versions from before it.
+        previous = self::previous(session, project.get(), target)?;
     }
     if session.options.locked && !problems.needed.is_empty() {
         return Err(out_of_date(session, &loaded, &problems.needed));
