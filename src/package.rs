@@ -33,7 +33,7 @@ pub use program_name::ProgramName;
 pub use registry_key::RegistryKey;
 pub use release_option::{ReleaseName, ReleaseOption, ReleaseOptions};
 pub use source::{Source, Supplier};
-pub use system::System;
+pub use system::{System, describe_systems};
 pub use system_set::SystemSet;
 pub use version::{LONGEST_REQUIREMENT, Requirement, Version};
 pub use version_sets::{compatible, implied, intersection, version_sets, write_version_set};

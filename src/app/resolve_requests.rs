@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    lockfile::{Lockfile, Upgrade},
+    lockfile::{LockKey, LockedPackage, Lockfile, Upgrade},
     manifest::NamedRequest,
-    package::{Source, System, Tool, Version},
+    package::{Source, System, Tool, Version, describe_systems},
     report::failure::Failure,
     resolve::{self, HeldBack},
     sources::{self, CandidateKey, Index, Lookup},
@@ -93,10 +93,12 @@ fn ask_and_resolve(
     for held in resolve::held_back(requests, &index, &lockfile, sources.system) {
         session.reporter.note(&held_back(&held));
     }
-    for fallback in fallbacks(requests, &index, &lockfile, previous) {
-        session.reporter.note(&fallback);
+    let fallbacks = fallbacks(session, requests, &index, &lockfile, previous);
+    let gaps = missing_systems(&lockfile, previous, &fallbacks);
+    for line in fallbacks.values().collect::<BTreeSet<_>>() {
+        session.reporter.note(line);
     }
-    for gap in missing_systems(&lockfile, previous) {
+    for gap in gaps {
         session.reporter.note(&gap);
     }
     Ok(lockfile)
@@ -228,59 +230,77 @@ fn held_back(held: &HeldBack) -> String {
     )
 }
 
-/// Returns a line for each tool that now comes from another package than the first one, with the reason.
+/// Returns a line for each tool that now comes from another package than the first one: the reason, who does not get it,
+/// and how to ask again.
 fn fallbacks(
+    session: &Session<'_>,
     requests: &[NamedRequest],
     index: &Index,
     lockfile: &Lockfile,
     previous: &Lockfile,
-) -> Vec<String> {
-    let mut lines: Vec<String> = requests
-        .iter()
-        .filter_map(|NamedRequest { tool, request }| {
-            let unused = index.unused(&CandidateKey::of(tool, request));
-            let first = unused.first()?;
-            let supplier = &lockfile.locked(tool, request)?.supplier;
-            let before = previous.locked(tool, request);
-            if before.is_some_and(|before| before.supplier == *supplier) {
-                return None;
-            }
-            let (not, reason) = (&first.supplier, &first.reason);
-            Some(if supplier.source == Source::Cargo {
-                format!("`{tool}` is compiled, not taken from `{not}`: {reason}")
-            } else {
-                format!("`{tool}` comes from `{supplier}`, not from `{not}`: {reason}")
-            })
-        })
-        .collect();
-    lines.dedup();
-    lines
+) -> BTreeMap<LockKey, String> {
+    let describe = |NamedRequest { tool, request }: &NamedRequest| {
+        let unused = index.unused(&CandidateKey::of(tool, request));
+        let first = unused.first()?;
+        let locked = lockfile.locked(tool, request)?;
+        let supplier = &locked.supplier;
+        let before = previous.locked(tool, request);
+        if before.is_some_and(|before| before.supplier == *supplier) {
+            return None;
+        }
+        let not = first.supplier.describe(tool.name.as_str());
+        let mut line = if supplier.source == Source::Cargo {
+            format!("`{tool}` is compiled, not taken from {not}")
+        } else {
+            let supplier = supplier.describe(tool.name.as_str());
+            format!("`{tool}` comes from {supplier}, not from {not}")
+        };
+        let again = session.command(&format!("lock --upgrade {tool}"));
+        line = format!("{line}: {}", first.reason);
+        if let Some(systems) = missing_on(locked) {
+            line = format!("{line}; colleagues on {systems} do not get it");
+        }
+        Some((
+            LockKey::for_request(tool, request),
+            format!("{line}; `{again}` asks again"),
+        ))
+    };
+    requests.iter().filter_map(describe).collect()
+}
+
+/// Returns the systems for which a tool is not published.
+fn missing_on(package: &LockedPackage) -> Option<String> {
+    let mut missing = System::ALL.to_vec();
+    missing.retain(|system| !package.artifacts.contains_key(system));
+    (!missing.is_empty()).then(|| describe_systems(&missing))
 }
 
 /// Returns a line for the newly locked tools that are not published for all systems: one for each set of systems.
-fn missing_systems(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
-    let fresh = lockfile
-        .packages
-        .iter()
-        .filter(|(key, package)| previous.packages.get(*key) != Some(*package));
+/// Those in `described` have a line already.
+fn missing_systems(
+    lockfile: &Lockfile,
+    previous: &Lockfile,
+    described: &BTreeMap<LockKey, String>,
+) -> Vec<String> {
+    let fresh = lockfile.packages.iter().filter(|(key, package)| {
+        previous.packages.get(*key) != Some(*package) && !described.contains_key(*key)
+    });
     let mut tools_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (key, package) in fresh {
-        let systems = System::ALL.iter();
-        let missing: Vec<String> = systems
-            .filter(|system| !package.artifacts.contains_key(*system))
-            .map(ToString::to_string)
-            .collect();
-        if !missing.is_empty() {
+        if let Some(systems) = missing_on(package) {
             // The same version with other components has the same gaps.
             let tool = format!("`{}` {}", key.tool, package.version);
-            let tools = tools_by_gap.entry(missing.join(", ")).or_default();
-            tools.insert(tool);
+            tools_by_gap.entry(systems).or_default().insert(tool);
         }
     }
     let line = |(systems, tools): (String, BTreeSet<String>)| {
-        let verb = if tools.len() == 1 { "has" } else { "have" };
         let tools: Vec<String> = tools.into_iter().collect();
-        format!("{} {verb} no artifact for {systems}", tools.join(", "))
+        let (verb, it) = match tools.len() {
+            1 => ("is", "it"),
+            _ => ("are", "them"),
+        };
+        let tools = tools.join(", ");
+        format!("{tools} {verb} not published for {systems}: colleagues there do not get {it}")
     };
     tools_by_gap.into_iter().map(line).collect()
 }

@@ -65,6 +65,19 @@ impl Source {
         }
     }
 
+    /// Returns the source in plain words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Cargo => "the Rust registry",
+            Self::Conda => "a conda channel",
+            Self::Github => "GitHub",
+            Self::Go | Self::Node | Self::Python | Self::Rust => "its publisher",
+            Self::Npm | Self::NpmPlatform => "the npm registry",
+            Self::Pypi => "the Python package index",
+            Self::Url => "its own address",
+        }
+    }
+
     /// Returns whether the source has one tool, which has the source's name.
     pub const fn has_one_tool(self) -> bool {
         matches!(self, Self::Go | Self::Node | Self::Python | Self::Rust)
@@ -107,6 +120,16 @@ impl Supplier {
             return Err(Invalid::new("a tool", &supplier.to_string()));
         }
         Ok(supplier)
+    }
+
+    /// Returns the supplier of a tool in plain words, with the package if its name is not that of the tool.
+    pub fn describe(&self, tool: &str) -> String {
+        let source = self.source.describe();
+        if self.package.as_str() == tool {
+            source.to_owned()
+        } else {
+            format!("{source} (`{}`)", self.package)
+        }
     }
 }
 

@@ -66,6 +66,24 @@ impl System {
     }
 }
 
+/// Returns systems in plain words: `macOS`, `Linux on aarch64 and macOS`.
+pub fn describe_systems(systems: &[System]) -> String {
+    use System::{LinuxAarch64, LinuxX86_64, MacosAarch64, MacosX86_64};
+    let pairs = [
+        ("Linux", LinuxAarch64, LinuxX86_64),
+        ("macOS", MacosAarch64, MacosX86_64),
+    ];
+    let words = pairs.into_iter().filter_map(|(name, arm, intel)| {
+        match (systems.contains(&arm), systems.contains(&intel)) {
+            (true, true) => Some(name.to_owned()),
+            (true, false) => Some(format!("{name} on aarch64")),
+            (false, true) => Some(format!("{name} on x86_64")),
+            (false, false) => None,
+        }
+    });
+    words.collect::<Vec<_>>().join(" and ")
+}
+
 impl FromStr for System {
     type Err = Invalid;
 

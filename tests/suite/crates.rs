@@ -501,7 +501,7 @@ fn a_crate_without_usable_programs_is_compiled() {
     serve_probe(&server, "1.0.0", RELEASE);
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
     let locked = sandbox.devsh(&["lock", "--trust"]).success();
-    let note = "`cargo:probe` is compiled, not taken from `github:team/probe`: it has none of the files that the crate names";
+    let note = "`cargo:probe` is compiled, not taken from GitHub (`team/probe`): it has none of the files that the crate names";
     assert!(locked.stderr.contains(note), "{locked}");
     assert_eq!(run(&sandbox, &["probe"]), "compiled\n");
     // The digest of the list is not that of the file.
@@ -635,13 +635,13 @@ fn programs_that_are_too_young_are_not_used() {
         (
             "2.0.0",
             Some((
-                "url:probe",
+                "its own address",
                 "held back: its source gives no publication time",
             )),
         ),
         (
             "3.0.0",
-            Some(("github:team/young", "held back: out for 0 hours")),
+            Some(("GitHub (`team/young`)", "held back: out for 0 hours")),
         ),
     ] {
         let sandbox = sandbox(&server, &format!("\"cargo:probe\" = \"{version}\""))
@@ -656,7 +656,7 @@ fn programs_that_are_too_young_are_not_used() {
         let compiled = locked.stderr.contains("is compiled");
         assert_eq!(compiled, expected.is_some(), "{locked}");
         if let Some((supplier, reason)) = expected {
-            let note = format!("`cargo:probe` is compiled, not taken from `{supplier}`: {reason}");
+            let note = format!("`cargo:probe` is compiled, not taken from {supplier}: {reason}");
             assert!(locked.stderr.contains(&note), "{locked}");
         }
     }
@@ -677,7 +677,7 @@ fn programs_are_used_only_if_no_system_loses_the_tool() {
         server.fault(&path, Fault::Status(status));
         let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
         let locked = sandbox.devsh(&["lock", "--trust"]).success();
-        let note = "`cargo:probe` is compiled, not taken from `url:probe`: ";
+        let note = "`cargo:probe` is compiled, not taken from its own address: ";
         assert!(locked.stderr.contains(note), "{locked}");
         assert!(locked.stderr.contains(reason), "{locked}");
         let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();

@@ -76,7 +76,7 @@ fn bun_deno_and_node_run_from_packages_of_the_npm_registry() {
         .env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/")
         .manifest("[tools]\nbun = \"1\"\ndeno = \"2\"\nnode = \"26\"\n");
     let outcome = sandbox.devsh(&["lock", "--trust"]).success();
-    let note = "`node` comes from `npm-platform:node`, not from `node:node`";
+    let note = "`node` comes from the npm registry, not from its publisher";
     assert!(outcome.stderr.contains(note), "{outcome}");
     sandbox.write("a.ts", "const a: number = 1; console.log(a + 1)\n");
     for command in [

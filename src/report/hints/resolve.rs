@@ -41,7 +41,8 @@ impl From<&resolve::Error> for Failure {
                 // One supplier has been named by its versions already.
                 let several = unused.iter().filter(|_| unused.len() > 1);
                 let failure = several.fold(failure, |failure, one| {
-                    failure.note(format!("`{}` does not serve: {}", one.supplier, one.reason))
+                    let supplier = one.supplier.describe(tool.name.as_str());
+                    failure.note(format!("{supplier} does not serve it: {}", one.reason))
                 });
                 if refused.is_empty() {
                     return failure.note(format!(
