@@ -10,7 +10,7 @@ use crate::{package::Digest, util::files};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// devsh must not use the network.
-    #[error("`{url}` is needed and devsh is offline")]
+    #[error("`{}` must be asked, and devsh is offline", url.host_str().unwrap_or_default())]
     Offline { url: Url },
     /// The server could not be reached, or the connection broke.
     #[error("cannot reach `{host}`: {reason}")]
