@@ -13,6 +13,7 @@ use crate::{
         approval_summary::Difference,
         is_plain_setting,
     },
+    prompt::record::Record,
     report::failure::{ExitStatus, Failure},
 };
 
@@ -131,16 +132,20 @@ pub struct ApprovedProject<'a> {
 }
 
 impl ApprovedProject<'_> {
-    /// Builds the dev shell that prompts load.
-    pub fn build(&self) -> Result<(), Failure> {
+    /// Builds the dev shell that prompts load; returns it if it was not built before.
+    pub fn build(&self) -> Result<Option<(ShellName, Record)>, Failure> {
         let shells = [ShellName::dev()];
+        let before = build_record::look_up(self.session, self.project.get(), &shells[0]);
+        let was_built = before.is_ok_and(|(_inputs, found)| found.is_some());
         let built = bring_up(self.session, &self.project, &shells, BuildMode::Foreground)?;
-        for shell in built {
-            shell.complete().map_err(|failure| {
+        let mut new = None;
+        for (shell, built) in shells.into_iter().zip(built) {
+            let record = built.complete().map_err(|failure| {
                 failure.note("the other parts of the dev shell are loaded at the next prompt")
             })?;
+            new = (!was_built).then_some((shell, record));
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Returns the programs and packages that dev shells have and that the user has not approved, as far as they were built.

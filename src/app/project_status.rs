@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     build_files::{BuildFailure, BuildTraces},
+    build_record,
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     package_status::{ChosenPackages, PackageStatus},
@@ -154,7 +155,11 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         ChosenPackages::of(session, project, content, &joined.lockfile)
     });
     let traces = BuildTraces::new(session.context, project.root());
-    let failed = traces.failed(&shell).filter(|_| record.is_none());
+    let environment = match &record {
+        Some(record) => Some(record.content.environment.clone()),
+        None => built_environment(session, project, &shell),
+    };
+    let failed = traces.failed(&shell).filter(|_| environment.is_none());
     let log = traces.log(&shell);
     let now = session.context.now;
     let retry_in = match &record {
@@ -184,10 +189,8 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         lockfile_fits: joined.is_some_and(|joined| joined.fits),
         packages: packages.as_ref().map(ChosenPackages::status),
         lockfile: path.exists().then_some(path),
-        environment: record
-            .as_ref()
-            .map(|record| record.content.environment.clone()),
-        ready: record.is_some(),
+        ready: environment.is_some(),
+        environment,
         changed_objects: store_changes::changed_objects(session, project, &shell),
         missing_parts: record
             .map(|record| record.content.missing)
@@ -202,6 +205,19 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         notes: status_notes(project, packages.as_ref()),
         problem,
     }
+}
+
+/// Returns the environment that a prompt would load without a build although it has no record yet, as after a change of
+/// files without a new meaning.
+fn built_environment(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+) -> Option<String> {
+    let is_allowed = project.standing() == ApprovalState::Allowed && project.is_complete();
+    let shell = Some(shell).filter(|_| is_allowed)?;
+    let (_inputs, found) = build_record::look_up(session, project, shell).ok()?;
+    found.map(|found| found.id.to_string())
 }
 
 /// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news.

@@ -6,7 +6,7 @@ use crate::{
         new_name::NewName,
         session::Session,
     },
-    cli::question::ask,
+    cli::{commands::sync::ready_line, question::ask},
     package::shorten_digest,
     project::{
         approval::{ApprovalDecision, ProjectDecision},
@@ -87,7 +87,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note("packages without a wheel can only be built by their own code:");
         show(ui, requests);
         if !confirm(session, ui, options, "Allow?")? {
-            return built;
+            return built.map(drop);
         }
         approved = approved.approve_builds(packages)?;
         built = approved.build();
@@ -95,7 +95,11 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     loop {
         let new = approved.new_names()?;
         if new.is_empty() {
-            return built;
+            // A first approval is about more than the build.
+            if let Some((shell, record)) = built?.filter(|_| is_allowed) {
+                ui.note(&ready_line(&shell, &record));
+            }
+            return Ok(());
         }
         // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.
         ui.note("the build brought names that were not known before:");

@@ -27,13 +27,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &Sync) -> Result<(), Failure
     let built = sync_project(session, shell)?;
     let records: Vec<Record> = built.iter().map(|(_, record)| record.clone()).collect();
     for (shell, record) in built {
-        let summary = &record.content.summary;
-        let tools = summary.strip_prefix(&format!("{shell}: "));
-        ui.note(&match tools.unwrap_or(summary) {
-            // The summary of a dev shell without tools is its name.
-            name if name == shell.as_str() => format!("{shell} is ready"),
-            tools => format!("{shell} is ready: {tools}"),
-        });
+        ui.note(&ready_line(&shell, &record));
     }
     if options.push {
         let targets = push_targets(session, None)?;
@@ -41,4 +35,15 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &Sync) -> Result<(), Failure
         print_reports(ui, &reports, false)?;
     }
     Ok(())
+}
+
+/// Returns the line about a dev shell that was built.
+pub(super) fn ready_line(shell: &ShellName, record: &Record) -> String {
+    let summary = &record.content.summary;
+    let tools = summary.strip_prefix(&format!("{shell}: "));
+    match tools.unwrap_or(summary) {
+        // The summary of a dev shell without tools is its name.
+        name if name == shell.as_str() => format!("{shell} is ready"),
+        tools => format!("{shell} is ready: {tools}"),
+    }
 }
