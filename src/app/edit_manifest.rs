@@ -3,10 +3,12 @@
 //! Invariant: the approval moves to exactly the approved content with devsh's change in it. A change that
 //! another program makes at the same time is neither approved nor overwritten.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    lockfile::Lockfile,
     package::Tool,
     project::{
         LOCKFILE, Project, ReadMode,
@@ -20,7 +22,13 @@ use crate::{
     util::{files, interrupts::Interrupts},
 };
 
-use super::{build_mode::BuildMode, lock, programs, session::Session, trust};
+use super::{
+    build_mode::BuildMode,
+    lock::{self, UpToDate},
+    programs,
+    session::Session,
+    trust,
+};
 
 /// The result of a change.
 #[derive(Debug)]
@@ -31,6 +39,8 @@ pub struct EditReport {
     pub written: bool,
     /// The lines that were added (`+ …`) and removed (`- …`).
     pub changes: Vec<String>,
+    /// The lockfiles that were written.
+    pub lockfiles: Vec<String>,
     /// The locked versions of the tools.
     pub versions: Vec<String>,
 }
@@ -51,6 +61,8 @@ pub struct ManifestTarget {
     pub place: Place,
     /// The name of the file, as layers have it.
     pub name: String,
+    /// The lockfiles that were written when the manifest was started.
+    pub lockfiles: Vec<String>,
 }
 
 /// A change of a manifest.
@@ -66,6 +78,8 @@ pub struct ManifestEdit<'a> {
     bytes: Vec<u8>,
     /// The lockfile that answers it.
     lockfile: PathBuf,
+    /// The lockfiles that were written when the manifest was started.
+    started_lockfiles: Vec<String>,
     /// True if the changed manifest is approved like the old one.
     allowed: bool,
 }
@@ -78,7 +92,12 @@ impl<'a> ManifestEdit<'a> {
                 .hint("run the command without `--locked`")
                 .code(ExitStatus::Usage));
         }
-        let ManifestTarget { owner, place, name } = target;
+        let ManifestTarget {
+            owner,
+            place,
+            name,
+            lockfiles: started_lockfiles,
+        } = target;
         let project = trust::trusted_project_at(session, place, None)?
             .get()
             .clone();
@@ -100,6 +119,7 @@ impl<'a> ManifestEdit<'a> {
             bytes: bytes.ok_or_else(|| changed(session, &project.place))?,
             name,
             lockfile,
+            started_lockfiles,
             text,
             project,
             allowed: standing == ApprovalState::Allowed,
@@ -125,6 +145,7 @@ impl<'a> ManifestEdit<'a> {
                 name,
                 written: false,
                 changes: Vec::new(),
+                lockfiles: self.started_lockfiles.clone(),
                 versions: Vec::new(),
             });
             let place = self.project.place.clone();
@@ -144,7 +165,7 @@ impl<'a> ManifestEdit<'a> {
         let interrupts = self.begin_write(&undo)?;
         let outcome = self.lock(&after);
         let settled = interrupts.settle();
-        let (locked, mut project) = outcome.map_err(|failure| {
+        let (current, mut project) = outcome.map_err(|failure| {
             failure.note(match undo.run() {
                 Ok(true) => format!("`{name}` is unchanged"),
                 Ok(false) => format!("`{name}` was changed by another program, so it stays"),
@@ -155,14 +176,21 @@ impl<'a> ManifestEdit<'a> {
             project = approve(session, &self.project, &self.name, &after)?;
         }
         let versions = tools.iter().filter_map(|tool| {
-            let mut packages = locked.packages.iter();
+            let mut packages = current.lockfile.packages.iter();
             let (_, package) = packages.find(|(key, _)| key.tool == *tool)?;
             Some(format!("{tool} {}", package.version))
         });
+        let lockfiles: BTreeSet<String> = self
+            .started_lockfiles
+            .iter()
+            .chain(&current.changed)
+            .cloned()
+            .collect();
         show(&EditReport {
             name,
             written: true,
             changes: changes(&self.text, text),
+            lockfiles: lockfiles.into_iter().collect(),
             versions: versions.collect(),
         });
         let notified = session.notify_host_shells();
@@ -222,7 +250,7 @@ impl<'a> ManifestEdit<'a> {
         bytes
     }
 
-    fn lock(&self, bytes: &[u8]) -> Result<(Lockfile, Trusted<Project>), Failure> {
+    fn lock(&self, bytes: &[u8]) -> Result<(UpToDate, Trusted<Project>), Failure> {
         let session = self.session;
         let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
         if self.allowed && !is_expected(&project, &self.project, &self.name, bytes) {
@@ -232,7 +260,7 @@ impl<'a> ManifestEdit<'a> {
         let project = trust::trust_once(session, project)?;
         let current = lock::bring_up_to_date(session, &project, BuildMode::Foreground)?;
         current.unlocked.complete()?;
-        Ok((current.lockfile, project))
+        Ok((current, project))
     }
 }
 

@@ -35,7 +35,12 @@ pub fn find_manifest(
         // The user approves a repository before devsh writes into it or asks a server.
         trust::trusted_project_at(session, place.clone(), None)?;
     }
-    Ok(name.map(|name| ManifestTarget { owner, place, name }))
+    Ok(name.map(|name| ManifestTarget {
+        owner,
+        place,
+        name,
+        lockfiles: Vec::new(),
+    }))
 }
 
 /// Returns the manifest that must be there.
@@ -69,10 +74,11 @@ pub fn start_manifest(
         return Err(Failure::new("the home directory is not a project")
             .hint("change to the directory of a project first"));
     }
+    let mut lockfiles = Vec::new();
     let name = match owner {
         ManifestOwner::Personal => init_personal(session)?.to_string_lossy().into_owned(),
         ManifestOwner::Team if is_project => {
-            init_project(session, &InitRequest::default())?;
+            lockfiles = init_project(session, &InitRequest::default())?.lockfiles;
             MANIFEST.to_owned()
         }
         ManifestOwner::Team => {
@@ -90,5 +96,10 @@ pub fn start_manifest(
             programs::allow(session, project)?;
         }
     }
-    Ok(ManifestTarget { owner, place, name })
+    Ok(ManifestTarget {
+        owner,
+        place,
+        name,
+        lockfiles,
+    })
 }

@@ -53,6 +53,8 @@ pub struct InitReport {
     /// The reason, if devsh could not find out whether every tool can be locked.
     pub unchecked: Option<Failure>,
     pub next: NextStep,
+    /// The lockfiles that were written.
+    pub lockfiles: Vec<String>,
 }
 
 /// The next step of the user.
@@ -91,14 +93,17 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
     let approved = allowed.and_then(|before| {
         edit_manifest::approve(session, &before, MANIFEST, text.as_bytes()).ok()
     });
+    let mut lockfiles = Vec::new();
     let next = if let Some(project) = approved {
         // The lockfile in devsh's own state stays there; a prompt looks for one in the project.
         let locked = lock::bring_up_to_date(session, &project, BuildMode::Foreground);
         session.notify_host_shells()?;
-        if locked.is_ok_and(|current| current.unlocked.is_complete()) {
-            NextStep::Nothing
-        } else {
-            NextStep::Lock
+        match locked {
+            Ok(current) if current.unlocked.is_complete() => {
+                lockfiles = current.changed;
+                NextStep::Nothing
+            }
+            _ => NextStep::Lock,
         }
     } else {
         NextStep::Allow
@@ -118,6 +123,7 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
         notes: notes.into_iter().collect(),
         unchecked,
         next,
+        lockfiles,
     })
 }
 

@@ -227,8 +227,10 @@ fn previous(
 /// The lockfiles that answer the project's manifest, as one.
 pub struct UpToDate {
     pub lockfile: Lockfile,
-    /// The paths that were written.
+    /// The paths of the lockfiles that are complete now.
     pub written: Vec<PathBuf>,
+    /// The names of the project's lockfiles that have changed.
+    pub changed: Vec<String>,
     /// The requests without an answer; then nothing is written.
     pub unlocked: Unlocked,
 }
@@ -246,6 +248,7 @@ pub fn bring_up_to_date(
     let mut current = UpToDate {
         lockfile: Lockfile::default(),
         written: Vec::new(),
+        changed: Vec::new(),
         unlocked: Unlocked::default(),
     };
     for target in lock_targets(session, project.get(), false)? {
@@ -352,7 +355,7 @@ fn answer(
     }
     if current.unlocked.is_complete() {
         if target.write(session, &lockfile)? && target.in_project {
-            session.reporter.note(&format!("wrote {}", loaded.name));
+            current.changed.push(loaded.name.clone());
         }
         current.written.push(target.path.clone());
     }

@@ -111,8 +111,12 @@ pub fn build_claimed(
     let UpToDate {
         lockfile,
         written,
+        changed,
         unlocked,
     } = lock::bring_up_to_date(session, project, mode)?;
+    for name in changed {
+        session.reporter.note(&format!("wrote {name}"));
+    }
     for path in written {
         // A file that devsh wrote itself is not a later change.
         for file in watched.iter_mut().filter(|file| file.path == path) {

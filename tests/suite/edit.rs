@@ -105,10 +105,12 @@ fn an_unavailable_tool_is_not_written() {
         .devsh(&["add", "just", "--locked"])
         .code(2)
         .error(&["--locked"]);
-    sandbox
-        .devsh(&["add", "uv", "--offline"])
-        .code(1)
-        .error(&["error: "]);
+    let offline = sandbox.devsh(&["add", "uv", "--offline"]).code(1);
+    let offline = offline.error(&[
+        "error: `127.0.0.1` must be asked, and devsh is offline",
+        "hint: run it once without `--offline`",
+    ]);
+    assert!(!offline.stderr.contains("://"), "{offline}");
     Tree::of(sandbox.project()).assert_unchanged_since(&before);
     drop(server);
     let run = ["run", "--locked", "--", "ruff", "--version"];
@@ -286,6 +288,12 @@ fn add_builds_the_dev_shell() {
     sandbox.devsh(&["add", "just", "--no-sync"]).success();
     let status = sandbox.devsh(&["status", "--json"]).success().stdout;
     assert!(status.contains("\"ready\": false"), "{status}");
+    let allowed = sandbox.devsh(&["allow"]).success().stderr;
+    let words = "~/project is allowed already\ndevsh: devshell.lock changed\n\
+                 devsh: dev is ready: just 1.41.2, ruff 0.12.4\n";
+    assert!(allowed.ends_with(words), "{allowed}");
+    let again = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(again.ends_with("is allowed already\n"), "{again}");
     sandbox.devsh(&["remove", "just"]).success();
     sandbox.devsh(&["add", "just"]).success();
     assert_eq!(sandbox.devsh(&offline).success().stdout, "just 1.41.2\n");
@@ -302,6 +310,37 @@ fn add_builds_the_dev_shell() {
     assert!(!seen.contains("0 B/0 B"), "{seen}");
 }
 
+/// Returns the files that a command says it has written, in order.
+fn files_written(messages: &str) -> Vec<&str> {
+    let lines = messages.lines();
+    lines
+        .filter_map(|line| line.strip_prefix("devsh: wrote "))
+        .collect()
+}
+
+#[test]
+fn each_file_is_named_once_and_the_manifest_first() {
+    let (sandbox, _server) = served();
+    let expected = ["~/project/devshell.toml", "~/project/devshell.lock"];
+    sandbox.write("mise.toml", "[tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    let added = sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(files_written(&added.stderr), expected);
+    for name in ["devshell.toml", "devshell.lock"] {
+        fs::remove_file(sandbox.project().join(name)).unwrap();
+    }
+    sandbox.allow();
+    let init = sandbox.devsh(&["init"]).success();
+    assert_eq!(files_written(&init.stderr), expected);
+    // The tools are those from before.
+    let status = sandbox.devsh(&["status", "--json"]).success().stdout;
+    assert!(status.contains("\"ready\": true"), "{status}");
+    let removed = sandbox.devsh(&["remove", "ruff"]).code(1);
+    assert_eq!(files_written(&removed.stderr), [""; 0]);
+    let added = sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(files_written(&added.stderr), expected);
+}
+
 #[test]
 fn add_starts_a_project_where_there_is_none() {
     let (sandbox, _server) = served();
@@ -312,7 +351,11 @@ fn add_starts_a_project_where_there_is_none() {
         !manifest.exists(),
         "nothing is started for a tool that does not exist"
     );
-    sandbox.devsh(&["add", "just"]).success();
+    let added = sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(
+        files_written(&added.stderr),
+        ["~/project/devshell.toml", "~/project/devshell.lock"]
+    );
     assert_eq!(
         fs::read_to_string(&manifest).unwrap(),
         "[tools]\njust = \"1.41\"\n"

@@ -31,6 +31,9 @@ pub(super) fn build_shell(
     system: System,
 ) -> Result<BuiltShell, Failure> {
     let current = lock::bring_up_to_date(session, project, BuildMode::Foreground)?;
+    for name in &current.changed {
+        session.reporter.note(&format!("wrote {name}"));
+    }
     // An image is complete or not built.
     current.unlocked.complete()?;
     // Personal layers of the manifest are not for others.

@@ -35,13 +35,22 @@ pub(super) const fn tool_edit<'a>(options: &'a Edit, shell: Option<&'a ShellName
 pub(super) fn print(ui: &Ui, report: &EditReport) {
     if !report.written {
         ui.note(&format!("{} has these tools already", report.name));
+        wrote(ui, &report.lockfiles);
         return;
     }
     for line in &report.changes {
         ui.change(line);
     }
     ui.note(&format!("wrote {}", report.name));
+    wrote(ui, &report.lockfiles);
     if !report.versions.is_empty() {
         ui.note(&format!("locked {}", report.versions.join(", ")));
+    }
+}
+
+/// Says which lockfiles were written, after the manifest that they answer.
+pub(super) fn wrote(ui: &Ui, lockfiles: &[String]) {
+    for name in lockfiles {
+        ui.note(&format!("wrote {name}"));
     }
 }

@@ -1,5 +1,6 @@
 //! `devsh init`
 
+use super::add;
 use crate::{
     app::{
         init_project::{InitRequest, NextStep, init_personal, init_project},
@@ -22,6 +23,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), 
         ));
     }
     ui.note(&format!("wrote {}", session.display(&report.path)));
+    add::wrote(ui, &report.lockfiles);
     if request.from.iter().any(|from| from.ends_with(ENVRC)) {
         ui.note(&format!(
             "direnv still loads `{ENVRC}`: remove it when you no longer want that"
