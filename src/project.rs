@@ -3,8 +3,10 @@
 pub mod approval;
 pub mod approval_summary;
 mod build_inputs;
+mod build_packages;
 mod dedupe_tools;
 pub mod detect;
+mod dotted_keys;
 pub mod import_files;
 pub mod layers;
 pub mod locate;

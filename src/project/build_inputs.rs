@@ -15,51 +15,50 @@ use crate::{
 
 use super::{
     approval_summary::{Fact, Facts, fact_name, key_path},
+    build_packages::{BuildPackages, UvBuildSettings, can_read_settings},
+    dotted_keys::{find, remove_all},
     reader::{Bytes, Error, Inputs},
 };
 
 const PYPROJECT: &str = "pyproject.toml";
-/// The keys of `pyproject.toml` that say nothing about a build. Every other key counts: backends and their plugins have
-/// tables of their own.
-const OTHER_KEYS: &[&str] = &[
-    "dependency-groups",
-    "tool.autoflake",
-    "tool.autopep8",
-    "tool.bandit",
-    "tool.basedpyright",
-    "tool.black",
-    "tool.bumpversion",
-    "tool.codespell",
-    "tool.commitizen",
-    "tool.coverage",
-    "tool.deptry",
-    "tool.devsh",
-    "tool.docformatter",
-    "tool.flake8",
-    "tool.hatch.envs",
-    "tool.hatch.publish",
-    "tool.inline-snapshot",
-    "tool.interrogate",
-    "tool.isort",
-    "tool.mypy",
-    "tool.nox",
-    "tool.pixi",
-    "tool.poe",
-    "tool.pydocstyle",
-    "tool.pylint",
-    "tool.pyrefly",
-    "tool.pyright",
-    "tool.pytest",
-    "tool.pytype",
-    "tool.ruff",
-    "tool.semantic_release",
-    "tool.taskipy",
-    "tool.towncrier",
-    "tool.tox",
-    "tool.ty",
-    "tool.typos",
-    "tool.vulture",
-    "tool.yapf",
+/// The keys of `pyproject.toml` that say nothing about any build.
+const OTHER_KEYS: &[&str] = &["dependency-groups", "tool.hatch.envs", "tool.hatch.publish"];
+/// The tables below `tool` that say nothing about a build, unless one of its packages reads them. If code of a build is not
+/// known, every other table counts: backends and their plugins have tables of their own.
+const OTHER_TABLES: &[&str] = &[
+    "autoflake",
+    "bandit",
+    "basedpyright",
+    "black",
+    "bumpversion",
+    "codespell",
+    "commitizen",
+    "coverage",
+    "deptry",
+    "devsh",
+    "docformatter",
+    "inline-snapshot",
+    "interrogate",
+    "isort",
+    "mypy",
+    "nox",
+    "pixi",
+    "poe",
+    "pydocstyle",
+    "pylint",
+    "pyrefly",
+    "pyright",
+    "pytest",
+    "pytype",
+    "ruff",
+    "semantic_release",
+    "taskipy",
+    "towncrier",
+    "tox",
+    "ty",
+    "typos",
+    "vulture",
+    "yapf",
 ];
 /// The keys that decide only which other packages are needed. An editable install stays as it is when they change.
 const DEPENDENCY_KEYS: &[&str] = &[
@@ -161,6 +160,24 @@ pub(super) struct InputCollector<'f> {
     facts: Facts,
     /// The bytes of all files that were read.
     size: usize,
+    /// The settings of uv in the first directory.
+    uv: Option<UvBuildSettings>,
+}
+
+/// A file with settings of a build.
+struct SettingsFile {
+    /// Its path, relative to the root.
+    name: String,
+    /// Its place in `SETTINGS_FILES`.
+    file: &'static str,
+    table: Table,
+}
+
+/// A file whose code runs in a build.
+struct CodeFile {
+    /// Its path, relative to the root.
+    name: String,
+    bytes: Arc<[u8]>,
 }
 
 impl<'f> InputCollector<'f> {
@@ -170,6 +187,7 @@ impl<'f> InputCollector<'f> {
             input: DigestInput::default(),
             facts: Facts::new(),
             size: 0,
+            uv: None,
         }
     }
 
@@ -194,12 +212,7 @@ impl<'f> InputCollector<'f> {
             None => Table::new(),
         };
         remove_all(&mut project, OTHER_KEYS);
-        let mut installed = project.clone();
-        remove_all(&mut installed, DEPENDENCY_KEYS);
-        self.input.bytes(installed.to_string());
-        let mut scripts = backend_files(&project);
-        remove_all(&mut project, METADATA_KEYS);
-        let mut settings = vec![(pyproject.clone(), project)];
+        let mut files = Vec::new();
         for file in SETTINGS_FILES {
             let name = within(folder, file);
             let bytes = self.read(&name)?;
@@ -209,18 +222,62 @@ impl<'f> InputCollector<'f> {
                 if file != UV_SETTINGS {
                     remove_all(&mut table, HATCH_KEYS);
                 }
-                settings.push((name, table));
+                files.push(SettingsFile { name, file, table });
             }
         }
-        for (file, table) in settings {
-            let table = Value::Table(table);
-            self.add_settings(&file, "", &table)?;
-            scripts.extend(
-                named_files(&table)
-                    .into_iter()
-                    .filter(|file| !is_prose(file)),
-            );
+        let packages = self.build_packages(&project, &files);
+        let mut installed = counted_settings(&project, &packages);
+        let mut code = self.code_files(folder, &installed, &files)?;
+        if packages.are_all_known() && code.iter().any(|file| can_read_settings(&file.bytes)) {
+            installed = counted_settings(&project, &packages.and_others());
+            code = self.code_files(folder, &installed, &files)?;
         }
+        let mut settings = installed.clone();
+        remove_all(&mut installed, DEPENDENCY_KEYS);
+        self.input.bytes(installed.to_string());
+        remove_all(&mut settings, METADATA_KEYS);
+        self.add_settings(&pyproject, "", &Value::Table(settings))?;
+        for SettingsFile { name, table, .. } in files {
+            self.add_settings(&name, "", &Value::Table(table))?;
+        }
+        for CodeFile { name, bytes } in code {
+            self.input.bytes(&name);
+            self.input.bytes(&bytes);
+            self.size += bytes.len();
+            self.add_code(&name, &bytes)?;
+        }
+        parse_text(&pyproject, &bytes)
+    }
+
+    /// Finds the packages that build the project of a directory. The settings of the first directory, which has the
+    /// lockfile, count for the others too.
+    fn build_packages(&mut self, project: &Table, files: &[SettingsFile]) -> BuildPackages {
+        let mut uv = self.uv.clone().unwrap_or_default();
+        let own = files.iter().filter(|one| one.file == UV_SETTINGS);
+        let own = own.map(|one| &one.table);
+        let in_project = find(project, "tool.uv").and_then(Value::as_table);
+        for table in own.chain(in_project) {
+            uv.add(table);
+        }
+        let mut hatch = files.iter().filter(|one| one.file != UV_SETTINGS);
+        let packages = BuildPackages::of(project, hatch.next().map(|one| &one.table), &uv);
+        self.uv.get_or_insert(uv);
+        packages
+    }
+
+    /// Reads the files with code of the build of a directory.
+    fn code_files(
+        &mut self,
+        folder: &str,
+        project: &Table,
+        files: &[SettingsFile],
+    ) -> Result<Vec<CodeFile>, Error> {
+        let mut scripts = backend_files(project);
+        let mut settings = project.clone();
+        remove_all(&mut settings, METADATA_KEYS);
+        let tables = files.iter().map(|one| &one.table).chain([&settings]);
+        let named = tables.flat_map(named_files);
+        scripts.extend(named.filter(|file| !is_prose(file)));
         scripts.extend(CODE_FILES.map(str::to_owned));
         let mut found = Vec::new();
         for script in scripts {
@@ -236,17 +293,15 @@ impl<'f> InputCollector<'f> {
                 "its build names {} files, and devsh reads at most {MAX_SCRIPTS}",
                 found.len()
             );
-            return Err(self.too_much(&pyproject, message));
+            return Err(self.too_much(&within(folder, PYPROJECT), message));
         }
+        let mut code = Vec::new();
         for name in found {
-            let bytes = self.read(&name)?;
-            self.input.bytes(&name);
-            self.input.option(bytes.as_ref(), DigestInput::bytes);
-            if let Some(bytes) = bytes {
-                self.add_code(&name, &bytes)?;
+            if let Some(bytes) = self.files.data(&name)? {
+                code.push(CodeFile { name, bytes });
             }
         }
-        parse_text(&pyproject, &bytes)
+        Ok(code)
     }
 
     fn read(&mut self, name: &str) -> Result<Bytes, Error> {
@@ -347,31 +402,20 @@ fn within(folder: &str, file: &str) -> String {
     }
 }
 
-/// Returns the value at a dotted key.
-fn find<'t>(file: &'t Table, name: &str) -> Option<&'t Value> {
-    let mut keys = name.split('.');
-    let first = keys.next().and_then(|key| file.get(key))?;
-    keys.try_fold(first, |value, key| value.get(key))
-}
-
-/// Removes the value at a dotted key, and the tables around it that are empty then.
-fn remove(file: &mut Table, name: &str) {
-    let Some((first, rest)) = name.split_once('.') else {
-        file.remove(name);
-        return;
-    };
-    if let Some(Value::Table(table)) = file.get_mut(first) {
-        remove(table, rest);
-        if table.is_empty() {
-            file.remove(first);
+/// Returns the settings that count for a build by these packages.
+fn counted_settings(project: &Table, packages: &BuildPackages) -> Table {
+    let mut counted = project.clone();
+    let tools = counted.get_mut("tool").and_then(Value::as_table_mut);
+    if let Some(tools) = tools {
+        tools.retain(|table, _| {
+            let is_read = packages.read(table);
+            is_read.unwrap_or_else(|| !OTHER_TABLES.contains(&table))
+        });
+        if tools.is_empty() {
+            counted.remove("tool");
         }
     }
-}
-
-fn remove_all(file: &mut Table, names: &[&str]) {
-    for name in names {
-        remove(file, name);
-    }
+    counted
 }
 
 /// Returns the possible files of a build backend that is a module of the project itself, relative to its directory.
@@ -409,9 +453,11 @@ fn is_prose(file: &str) -> bool {
 
 /// Returns the texts of build settings that can name a file with code: every text with any ending, and the scripts in
 /// lists.
-fn named_files(settings: &Value) -> BTreeSet<String> {
+fn named_files(settings: &Table) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut pending = vec![(String::new(), settings)];
+    let top = settings.iter();
+    let mut pending: Vec<(String, &Value)> =
+        top.map(|(key, value)| (key_path("", key), value)).collect();
     while let Some((path, value)) = pending.pop() {
         match value {
             Value::Table(table) => {
@@ -505,7 +551,7 @@ mod tests {
             ),
             (
                 "packages/a/pyproject.toml",
-                "[tool.new-backend.hook]\n",
+                "build-system.requires = ['odd']\n[tool.new-backend.hook]\n",
                 true,
             ),
             (
@@ -603,7 +649,10 @@ mod tests {
                 true,
             ),
         ] {
-            fs::write(root.join(file), settings).unwrap();
+            // With a package that devsh does not know, every table counts.
+            let system = "build-system.requires = ['odd']\n";
+            let system = if file == "pyproject.toml" { system } else { "" };
+            fs::write(root.join(file), format!("{system}{settings}")).unwrap();
             let (first, before) = read(root, &lock).unwrap();
             fs::write(root.join(named), "x = 1\n").unwrap();
             let (second, _) = read(root, &lock).unwrap();
@@ -621,10 +670,68 @@ mod tests {
         for name in &names {
             fs::write(root.join(name.trim_matches('\'')), "").unwrap();
         }
-        let settings = format!("tool.x.scripts = [{}]", names.join(", "));
+        let settings = format!("tool.uv.scripts = [{}]", names.join(", "));
         fs::write(root.join("pyproject.toml"), settings).unwrap();
         let error = read(root, &lock).unwrap_err().to_string();
         assert!(error.contains("names 65 files"), "{error}");
+    }
+
+    #[test]
+    fn only_tables_that_a_build_reads_need_approval() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let write = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
+        let system = |requires: &str| {
+            format!(
+                "[build-system]\nrequires = ['hatchling'{requires}]\nbuild-backend = 'hatchling.build'\n"
+            )
+        };
+        let changes = |requires: &str, table: &str| {
+            let with = |value: u8| format!("{}[{table}]\nx = {value}\n", system(requires));
+            write("pyproject.toml", &with(1));
+            let (first, _) = read(root, LOCK).unwrap();
+            write("pyproject.toml", &with(2));
+            let (second, _) = read(root, LOCK).unwrap();
+            let changes = first.facts != second.facts;
+            assert_eq!(changes, first.project != second.project, "{table}");
+            changes
+        };
+        for (requires, table, approval) in [
+            ("", "tool.odd", false),
+            ("", "tool.markdown.lint", false),
+            ("", "tool.hatch.build", true),
+            ("", "tool.uv", true),
+            ("", "tool.mypy", false),
+            ("", "top", true),
+            (", 'odd-plugin'", "tool.odd", true),
+            (", 'odd-plugin'", "tool.mypy", false),
+            (", 'hatch-mypyc'", "tool.mypy", true),
+            (", 'hatch-vcs'", "tool.setuptools_scm", true),
+        ] {
+            assert_eq!(changes(requires, table), approval, "{requires} {table}");
+        }
+        // Code of the project that can read the file itself.
+        write("hatch_build.py", "print('a version')\n");
+        assert!(!changes("", "tool.odd"));
+        write("hatch_build.py", "open('pyproject.toml')\n");
+        assert!(changes("", "tool.odd"));
+        assert!(!changes("", "tool.ruff"));
+        fs::remove_file(root.join("hatch_build.py")).unwrap();
+        // A member is built with the packages that the settings of the workspace choose.
+        let member = |value: u8| format!("{}[tool.odd]\nx = {value}\n", system(""));
+        for (uv, approval) in [
+            ("", false),
+            ("[tool.uv.sources]\nhatchling = { path = 'h' }\n", true),
+            ("[tool.uv.extra-build-dependencies]\na = ['h']\n", true),
+        ] {
+            write("pyproject.toml", &format!("{}{uv}", system("")));
+            fs::create_dir_all(root.join("packages/a")).unwrap();
+            write("packages/a/pyproject.toml", &member(1));
+            let (first, _) = read(root, LOCK).unwrap();
+            write("packages/a/pyproject.toml", &member(2));
+            let (second, _) = read(root, LOCK).unwrap();
+            assert_eq!(first.facts != second.facts, approval, "{uv}");
+        }
     }
 
     #[test]

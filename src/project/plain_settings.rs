@@ -1,7 +1,7 @@
 //! Build settings that only choose files, names and versions, so no code runs because of them. They are approved like all
 //! others, and a change of one is shown; the first question counts them instead of listing each.
 
-use crate::python::PythonRequirement;
+use super::build_packages::{are_known_packages, is_known_backend, requirement};
 
 /// Keys that choose files and versions. A final `.` includes all keys below.
 const PLAIN_KEYS: &[&str] = &[
@@ -14,6 +14,8 @@ const PLAIN_KEYS: &[&str] = &[
     "tool.hatch.build.include",
     "tool.hatch.build.packages",
     "tool.hatch.metadata.allow-direct-references",
+    "tool.hatch.metadata.hooks.fancy-pypi-readme.",
+    "tool.hatch.metadata.hooks.uv-dynamic-versioning.",
     "tool.hatch.version.path",
     "tool.hatch.version.pattern",
     "tool.pdm.build.excludes",
@@ -43,8 +45,20 @@ const PLAIN_KEYS: &[&str] = &[
     "tool.setuptools.py-modules",
     "tool.setuptools.zip-safe",
     "tool.setuptools_scm",
+    "tool.setuptools_scm.fallback_version",
     "tool.setuptools_scm.version_file",
     "tool.setuptools_scm.write_to",
+    "tool.uv-dynamic-versioning.bump",
+    "tool.uv-dynamic-versioning.dirty",
+    "tool.uv-dynamic-versioning.fallback-version",
+    "tool.uv-dynamic-versioning.latest-tag",
+    "tool.uv-dynamic-versioning.metadata",
+    "tool.uv-dynamic-versioning.pattern",
+    "tool.uv-dynamic-versioning.pattern-prefix",
+    "tool.uv-dynamic-versioning.strict",
+    "tool.uv-dynamic-versioning.style",
+    "tool.uv-dynamic-versioning.tag-branch",
+    "tool.uv-dynamic-versioning.vcs",
     "tool.uv.build-backend.module-name",
     "tool.uv.build-backend.module-root",
     "tool.uv.default-groups",
@@ -64,30 +78,14 @@ const TARGET_KEYS: [&str; 7] = [
     "sources",
 ];
 /// The sources of a version that are no code of the project.
-const PLAIN_VERSION_SOURCES: [&str; 5] = ["env", "file", "regex", "scm", "vcs"];
-/// The usual build backends, by their modules.
-const BACKENDS: [&str; 7] = [
-    "flit_core.buildapi",
-    "hatchling.build",
-    "pdm.backend",
-    "poetry.core.masonry.api",
-    "setuptools.build_meta",
-    "setuptools.build_meta:__legacy__",
-    "uv_build",
+const PLAIN_VERSION_SOURCES: [&str; 6] = [
+    "env",
+    "file",
+    "regex",
+    "scm",
+    "uv-dynamic-versioning",
+    "vcs",
 ];
-/// The packages of these backends, and their usual plugins for versions.
-const BACKEND_PACKAGES: [&str; 9] = [
-    "flit-core",
-    "hatch-vcs",
-    "hatchling",
-    "pdm-backend",
-    "poetry-core",
-    "setuptools",
-    "setuptools-scm",
-    "uv-build",
-    "wheel",
-];
-
 /// Returns whether a fact is a build setting that only chooses files, names and versions.
 pub fn is_plain_setting(name: &str, value: &str) -> bool {
     let setting = name.strip_prefix("build setting ");
@@ -98,11 +96,15 @@ pub fn is_plain_setting(name: &str, value: &str) -> bool {
         return false;
     }
     match key {
-        "build-system.build-backend" => BACKENDS.contains(&value),
-        "build-system.requires" => are_backends(value),
+        "build-system.build-backend" => is_known_backend(value),
+        "build-system.requires" => are_requirements(value, are_known_packages),
+        "tool.uv.build-constraint-dependencies" => are_requirements(value, |list| {
+            list.iter().all(|one| requirement(one).is_some())
+        }),
         "tool.hatch.version.source" | "tool.pdm.version.source" => {
             PLAIN_VERSION_SOURCES.contains(&value)
         }
+        _ if key.starts_with("tool.uv.sources.") && key.ends_with(".workspace") => value == "true",
         _ => is_plain_key(key),
     }
 }
@@ -120,22 +122,12 @@ fn is_plain_key(key: &str) -> bool {
         || of_target.is_some_and(|key| TARGET_KEYS.contains(&key))
 }
 
-/// Returns whether a list of requirements, as TOML, has only usual backends from the index.
-fn are_backends(list: &str) -> bool {
-    let Ok(table) = format!("list = {list}").parse::<toml::Table>() else {
-        return false;
-    };
-    let list = table.get("list").and_then(toml::Value::as_array);
-    list.is_some_and(|list| {
-        list.iter().all(|one| {
-            let requirement = one
-                .as_str()
-                .and_then(|one| one.parse::<PythonRequirement>().ok());
-            requirement.is_some_and(|one| {
-                one.url.is_none() && BACKEND_PACKAGES.contains(&one.name.as_str())
-            })
-        })
-    })
+/// Returns whether a list of requirements, as TOML, has the quality.
+fn are_requirements(list: &str, quality: fn(&[toml::Value]) -> bool) -> bool {
+    let table = format!("list = {list}").parse::<toml::Table>();
+    let list = table.ok().and_then(|mut table| table.remove("list"));
+    let list = list.as_ref().and_then(toml::Value::as_array);
+    list.is_some_and(|list| quality(list))
 }
 
 #[cfg(test)]
@@ -182,6 +174,24 @@ mod tests {
             ("tool.setuptools.dynamic.version.attr", "a.v", false),
             ("tool.uv.index-url", "https://a.example", false),
             ("tool.uv.workspace", "{}", true),
+            ("tool.uv.sources.a.workspace", "true", true),
+            ("tool.uv.sources.a.path", "../a", false),
+            (
+                "tool.uv.build-constraint-dependencies",
+                "[\"hatchling==1.29\", \"jinja2<4\"]",
+                true,
+            ),
+            (
+                "tool.uv.build-constraint-dependencies",
+                "[\"hatchling @ https://a.example/h.whl\"]",
+                false,
+            ),
+            ("tool.uv-dynamic-versioning.bump", "true", true),
+            (
+                "tool.uv-dynamic-versioning.format-jinja",
+                "{{ f() }}",
+                false,
+            ),
             ("tool.odd.x", "1", false),
         ] {
             let name = format!("build setting pyproject.toml {key}");

@@ -337,6 +337,37 @@ lockfiles = \"ask\"
 }
 
 #[test]
+fn settings_of_tools_that_build_nothing_ask_nothing() {
+    let sandbox =
+        Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n[python]\nlock = \"uv.lock\"\n");
+    let project = |requires: &str, table: &str| {
+        format!(
+            "[build-system]\nrequires = [{requires}]\nbuild-backend = \"hatchling.build\"\n{table}"
+        )
+    };
+    let write = |text: &str| sandbox.write("pyproject.toml", text);
+    let lint = "[tool.markdown.lint]\nMD013 = false\n";
+    write(&project("\"hatchling\"", ""));
+    sandbox.write("uv.lock", "version = 1\n");
+    sandbox.devsh(&["allow"]);
+    let run = ["run", "--partial", "--", "true"];
+    let asks = |text: &str| {
+        write(text);
+        sandbox.devsh(&run).stderr.contains("has changed")
+    };
+    assert!(!asks(&project("\"hatchling\"", lint)));
+    let build = "[tool.hatch.build]\nonly-packages = true\n";
+    assert!(asks(&project("\"hatchling\"", build)));
+    // A package that devsh does not know can read every table.
+    write(&project("\"hatchling\", \"hatch-odd\"", lint));
+    let shown = sandbox.devsh(&["allow"]).stderr;
+    let setting = "+ build setting pyproject.toml tool.markdown.lint.MD013";
+    assert!(shown.contains(setting), "{shown}");
+    let other = lint.replace("false", "true");
+    assert!(asks(&project("\"hatchling\", \"hatch-odd\"", &other)));
+}
+
+#[test]
 fn a_fact_never_hides_another_one() {
     // The names of the extended files look like those of facts about the dev shell.
     let manifest = |script: &str| {
@@ -359,7 +390,8 @@ fn a_fact_never_hides_another_one() {
     // A quoted key looks like a path of keys.
     let project = |hook: &str| {
         let keys = "\"hooks.version.path\" = \"x\"\n[tool.hatch.build.hooks.version]\n";
-        format!("[tool.hatch.build]\n{keys}path = \"{hook}\"\n")
+        let system = "[build-system]\nrequires = [\"hatchling\"]\n";
+        format!("{system}[tool.hatch.build]\n{keys}path = \"{hook}\"\n")
     };
     let sandbox = Sandbox::new().manifest("[python]\nlock = \"uv.lock\"\n");
     sandbox.write("pyproject.toml", project("one"));
