@@ -125,7 +125,7 @@ impl PartialEq for Fact {
 impl Eq for Fact {}
 
 /// The difference of one fact between two approvals.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Difference {
     /// It is new.
     Added(String),
@@ -173,10 +173,13 @@ pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Result<Facts, FactCo
         if *name != ShellName::dev() {
             let absent = dev.names().filter(|fact| own.get(fact).is_none());
             let absent: Vec<String> = absent.map(str::to_owned).collect();
-            facts.add("shell", &[name.as_str()], Fact::new("as dev", ""))?;
             own.0.retain(|fact, value| dev.get(fact) != Some(value));
             for fact in absent {
                 own.insert(fact, Fact::new("none", ""))?;
+            }
+            // A dev shell with nothing of its own brings nothing to approve.
+            if !own.0.is_empty() {
+                facts.add("shell", &[name.as_str()], Fact::new("as dev", ""))?;
             }
         }
         for (fact, value) in own.0 {
@@ -522,11 +525,13 @@ mod tests {
             "[env]\nA = '1'\nB = { default = '2' }\n[tools]\nruff = '0.12'\n",
             "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.13'\n",
             "[env]\nA = '1'\nB = '2'\n[tools]\n'npm:ruff' = '0.12'\nnode = '20'\n",
-            "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[shells.test]\n",
+            "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[shells.test]\nenv.A = '2'\n",
             "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[image]\nbase = 'scratch'\n",
         ] {
             assert_ne!(first, summary(other, ""), "{other}");
         }
+        let same = "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[shells.test]\n";
+        assert_eq!(first, summary(same, ""));
         // These look alike.
         let text = |value: &str| summary(&format!("[env]\nA = {value}\n"), "");
         assert_ne!(text("{ default = 'x' }"), text("'x (unless set)'"));

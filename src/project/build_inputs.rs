@@ -362,8 +362,6 @@ impl<'f> InputCollector<'f> {
         }
         let before = self.size;
         for place in &places {
-            let fact = Fact::new("is installed", lock);
-            self.facts.add("local package", &[place], fact)?;
             self.add_directory(place)?;
             if self.size - before > MAX_BYTES {
                 let message = format!(

@@ -135,13 +135,28 @@ pub(super) fn read(
     }
     for (name, packages) in sources {
         let named = packages.iter().map(|one| one.source.to_string());
-        let text = named.collect::<Vec<_>>().join(", ");
+        let mut text = named.collect::<Vec<_>>().join(", ");
+        let mut words = vec![&*name];
+        if let [
+            ForeignPackage {
+                directory: Some(place),
+                ..
+            },
+        ] = &*packages
+        {
+            words.extend(["in", place]);
+            // The name of the fact says where it is, so the text only says how it is used.
+            if let Some(kind) = text.strip_suffix(&**place) {
+                text = kind.trim_end().to_owned();
+            }
+        }
+        words.extend(["of", lock]);
         let fact = Fact::meaning(
             redact_for_approval(&text),
             format!("{packages:?}").as_bytes(),
             lock,
         );
-        facts.add("python package", &[&name, "of", lock], fact)?;
+        facts.add("python package", &words, fact)?;
     }
     Ok(PythonFiles {
         lock: lock.to_owned(),

@@ -61,6 +61,8 @@ pub struct ForeignPackage {
     /// Further facts: for an address, its files and digests; for an index, the digests that select its files; for
     /// settings, their meaning.
     pub details: Vec<String>,
+    /// Its directory, if it is from one.
+    pub directory: Option<String>,
 }
 
 /// A source outside of the public index: the keys of a file and their values; an address alone has an empty key.
@@ -440,6 +442,10 @@ impl PythonLock {
                 name: one.name.clone(),
                 source: one.foreign_source.clone()?,
                 details,
+                directory: match &one.source {
+                    PackageSource::Directory { path, .. } => Some(path.clone()),
+                    _ => None,
+                },
             })
         });
         let addresses = self
@@ -456,6 +462,7 @@ impl PythonLock {
                     name: requirement.name.to_string(),
                     source: url.into(),
                     details: Vec::new(),
+                    directory: None,
                 })
             });
         let places = self.foreign_places();
@@ -495,6 +502,7 @@ impl PythonLock {
             name: "(options)".to_owned(),
             source: places.iter().map(|one| one.text.clone()).collect(),
             details,
+            directory: None,
         })
     }
 
