@@ -7,6 +7,7 @@ mod build_packages;
 mod dedupe_tools;
 pub mod detect;
 mod dotted_keys;
+pub mod fact_groups;
 pub mod import_files;
 pub mod layers;
 pub mod locate;

@@ -368,6 +368,37 @@ fn settings_of_tools_that_build_nothing_ask_nothing() {
 }
 
 #[test]
+fn the_first_review_names_members_of_a_workspace_once() {
+    let manifest = "[python]\nlock = \"uv.lock\"\n[shells.same]\n";
+    let sandbox = Sandbox::new().manifest(manifest);
+    let mut lock = "version = 1\n".to_owned();
+    for name in ["one", "two", "three"] {
+        let system = "[build-system]\nrequires = [\"hatchling\", \"odd\"]\n";
+        sandbox.write(format!("packages/{name}/pyproject.toml"), system);
+        let package = format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {{ editable = \"packages/{name}\" }}\n"
+        );
+        lock.push_str(&package);
+    }
+    sandbox.write("uv.lock", lock);
+    let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+    let lines: Vec<String> = shown
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let expected = [
+        "build setting build-system.requires [\"hatchling\", \"odd\"]: packages/one/pyproject.toml, \
+         packages/three/pyproject.toml, packages/two/pyproject.toml",
+        "python package of uv.lock editable: one in packages/one, three in packages/three, two in packages/two",
+    ];
+    for line in expected {
+        assert!(lines.iter().any(|one| one == line), "{line}\n{shown}");
+    }
+    assert!(!shown.contains("shell same"), "{shown}");
+    assert_eq!(shown.matches("packages/one").count(), 2, "{shown}");
+}
+
+#[test]
 fn a_fact_never_hides_another_one() {
     // The names of the extended files look like those of facts about the dev shell.
     let manifest = |script: &str| {

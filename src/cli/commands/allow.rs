@@ -11,6 +11,7 @@ use crate::{
     project::{
         approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
+        fact_groups::{self, FactGroup},
     },
     report::{
         failure::{ExitStatus, Failure},
@@ -184,8 +185,13 @@ fn show(ui: &Ui, requests: Requests) {
     // The name of a fetched file is longer than all others.
     let columns = [Column::new("").at_most(36), Column::new("").wrapped()];
     let mut table = Table::new(columns).without_header();
-    for (name, difference) in requests.differences {
-        let (sign, value) = match difference {
+    for group in fact_groups::group(requests.differences) {
+        let FactGroup {
+            name,
+            members,
+            difference,
+        } = group;
+        let (sign, mut value) = match difference {
             Difference::Added(now) if !requests.is_known => {
                 ("  ", Cell::new(Role::Strong, shorten_digest(&now)))
             }
@@ -196,6 +202,9 @@ fn show(ui: &Ui, requests: Requests) {
                 ("~ ", before.and(None, " → ").and(Some(Role::Good), after))
             }
         };
+        if !members.is_empty() {
+            value = value.and(None, ": ").and(None, members.join(", "));
+        }
         table.row([Cell::from(sign).and(Some(Role::Dim), name), value]);
     }
     if requests.plain_settings > 0 {
