@@ -284,6 +284,8 @@ fn build_lines(build: &RunningBuild) -> Vec<String> {
             done,
             total,
         } = &part.item;
+        // In front of its name, a step is `building app of`.
+        let phase = phase.strip_suffix(" of").unwrap_or(phase);
         let far = match total {
             Some(total) if done < total => format!(
                 "{phase}  {:>3} %  {} of {}",
@@ -292,7 +294,7 @@ fn build_lines(build: &RunningBuild) -> Vec<String> {
                 bytes(*total)
             ),
             None if *done > 0 => format!("{phase}  {}", bytes(*done)),
-            _ => phase.clone(),
+            _ => phase.to_owned(),
         };
         format!("{name:<0$}  {far}", width.unwrap_or_default())
     };
@@ -372,6 +374,11 @@ mod tests {
                 done: 5 << 20,
                 total: Some(20 << 20),
             },
+            BuildStep {
+                name: "the project".to_owned(),
+                phase: "building app of".to_owned(),
+                ..BuildStep::default()
+            },
         ];
         let building = RunningBuild::new(&live, now + Duration::from_secs(12));
         assert_eq!(
@@ -382,7 +389,8 @@ mod tests {
             build_lines(&building),
             [
                 "python 3.12.4  unpacking",
-                "ruff 0.12.4    downloading   25 %  5.0 MiB of 20.0 MiB"
+                "ruff 0.12.4    downloading   25 %  5.0 MiB of 20.0 MiB",
+                "the project    building app"
             ]
         );
         let json = serde_json::to_value(&building).unwrap();
