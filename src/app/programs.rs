@@ -43,7 +43,7 @@ use super::{
 pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
 
 /// The name under which the scripts of Python packages are listed.
-const PACKAGES: &str = "Python packages";
+pub const PACKAGES: &str = "Python packages";
 
 /// Records that the user allows the project in the state that was read.
 ///

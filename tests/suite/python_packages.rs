@@ -263,7 +263,7 @@ fn packages_that_need_the_locked_python_are_named_if_the_host_replaces_it() {
     );
     let allowed = sandbox.devsh(&["allow", "--yes"]);
     for text in [
-        "program of Python packages  second",
+        "program of Python packages, also on your PATH  second",
         "error: `native` of `pyproject.toml` is locked for Python 3.14.7, and 3.11",
         "of the host replaces it\n",
         "note: cannot get `python` 3.14.7: cannot reach",
@@ -1266,7 +1266,7 @@ fn a_script_of_a_package_that_hides_a_program_needs_approval() {
         }
     }
     let shown = sandbox.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("program of Python packages  ls"), "{shown}");
+    assert!(shown.contains("program of Python packages, also on your PATH  ls"), "{shown}");
     assert_eq!(run("ls").success().stdout, "tester 3.0\n");
 }
 

@@ -4,6 +4,7 @@ use crate::{
     app::{
         approvals::{Requests, Review},
         new_name::NewName,
+        programs::PACKAGES,
         session::Session,
     },
     cli::{commands::sync::ready_line, question::ask},
@@ -107,6 +108,10 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         let added = new.iter().map(|one| {
             let (name, value) = match one {
                 NewName::CondaPackage(name) => ("conda package".to_owned(), name),
+                // Only those that come in front of programs of the user ask.
+                NewName::Program { tool, program } if tool == PACKAGES => {
+                    (format!("program of {tool}, also on your PATH"), program)
+                }
                 NewName::Program { tool, program } => (format!("program of {tool}"), program),
                 NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
                 NewName::Source { tool, source } => (format!("source of {tool}"), source),
