@@ -215,6 +215,14 @@ impl Project {
     }
 
     /// Returns notes on things in a detected project's files that have no effect.
+    /// Returns the build packages that compile native code of the project.
+    pub fn compilers(&self) -> BTreeSet<&'static str> {
+        self.python
+            .iter()
+            .flat_map(|files| files.compilers.clone())
+            .collect()
+    }
+
     pub fn notes(&self) -> &[PresetNote] {
         &self.notes
     }

@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     builder::{
-        self, BuildNotice, BuiltShell, PartialBuild, ShellPart, ToolOrigin, UnbuiltPart,
-        UnbuiltParts,
+        self, BuildNotice, BuildRequest, BuiltShell, PartialBuild, ShellPart, ToolOrigin,
+        UnbuiltPart, UnbuiltParts,
     },
     config::{Config, PromptVerbosity},
     context::Context,
@@ -343,8 +343,6 @@ pub fn build(
         project,
         lockfile,
         unlocked,
-        watched,
-        progress,
         ..
     } = *basis;
     let config = session.config()?;
@@ -371,51 +369,147 @@ pub fn build(
     };
     programs::check_places(session, project.get(), checked)?;
     let found = found.filter(|_| mode != BuildMode::Refresh);
-    let mut failed = inputs.failed.clone();
-    let built_shell = if let Some(found) = found {
-        found
+    let outcome = if let Some(found) = found {
+        BuildOutcome::new(found, inputs.failed.clone())
     } else {
-        let built = with_builder(session, progress, |builder| builder.find_or_build(&request))?;
-        let PartialBuild {
-            built_shell,
-            unbuilt,
-        } = built.map_err(|error| match &error {
-            builder::Error::CondaUnapproved { packages } => {
-                programs::refuse_conda(session, project.get(), &inputs, packages)
-            }
-            _ => first_cause(&failed, build_failure(&error, shell)),
-        })?;
-        if let Some(packages) = unbuilt.unapproved_conda() {
-            return Err(programs::refuse_conda(
-                session,
-                project.get(),
-                &inputs,
-                packages,
-            ));
+        let compiles = !project.get().compilers().is_empty();
+        if request.build_project && compiles && !session.options.trust {
+            let target = Target {
+                shell,
+                mode,
+                retry: None,
+            };
+            build_without_project(session, basis, &inputs, &request, target)?;
         }
-        add_unbuilt(&mut failed, unbuilt, shell);
-        for notice in &built_shell.notices {
-            basis.report(session, notice);
-        }
-        built_shell
+        build_parts(session, basis, &inputs, &request)?
     };
-    // A host tool may have replaced a tool of an unreachable source.
-    failed.retain(|failed| {
-        let mut tools = built_shell.tools.iter();
-        !tools.any(|tool| failed.part == ShellPart::Tool(tool.tool.clone()))
-    });
-    programs::check(session, project.get(), &inputs, &built_shell)?;
+    let retry = next_retry(session, project.get(), shell, &outcome.failed);
+    store(
+        session,
+        basis,
+        &inputs,
+        outcome,
+        Target { shell, mode, retry },
+    )
+}
+
+/// A dev shell as far as it was built.
+struct BuildOutcome {
+    built_shell: BuiltShell,
+    failed: Vec<FailedPart>,
+}
+
+impl BuildOutcome {
+    fn new(built_shell: BuiltShell, mut failed: Vec<FailedPart>) -> Self {
+        // A host tool may have replaced a tool of an unreachable source.
+        failed.retain(|failed| {
+            let mut tools = built_shell.tools.iter();
+            !tools.any(|tool| failed.part == ShellPart::Tool(tool.tool.clone()))
+        });
+        Self {
+            built_shell,
+            failed,
+        }
+    }
+}
+
+/// The purpose of a record.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    shell: &'a ShellName,
+    mode: BuildMode,
+    retry: Option<Retry>,
+}
+
+/// Builds what a request asks for, as far as possible.
+fn build_parts(
+    session: &Session<'_>,
+    basis: &BuildBasis<'_>,
+    inputs: &BuildInputs<'_>,
+    request: &BuildRequest<'_>,
+) -> Result<BuildOutcome, Failure> {
+    let project = basis.project.get();
+    let mut failed = inputs.failed.clone();
+    let built = with_builder(session, basis.progress, |builder| {
+        builder.find_or_build(request)
+    })?;
+    let PartialBuild {
+        built_shell,
+        unbuilt,
+    } = built.map_err(|error| match &error {
+        builder::Error::CondaUnapproved { packages } => {
+            programs::refuse_conda(session, project, inputs, packages)
+        }
+        _ => first_cause(&failed, build_failure(&error, request.shell)),
+    })?;
+    if let Some(packages) = unbuilt.unapproved_conda() {
+        return Err(programs::refuse_conda(session, project, inputs, packages));
+    }
+    add_unbuilt(&mut failed, unbuilt, request.shell);
+    for notice in &built_shell.notices {
+        basis.report(session, notice);
+    }
+    Ok(BuildOutcome::new(built_shell, failed))
+}
+
+/// Builds everything but the project itself and stores that, because compiling the project takes minutes: other host
+/// shells load the rest, and so does this one if the user stops the build.
+fn build_without_project(
+    session: &Session<'_>,
+    basis: &BuildBasis<'_>,
+    inputs: &BuildInputs<'_>,
+    request: &BuildRequest<'_>,
+    target: Target<'_>,
+) -> Result<(), Failure> {
+    let rest = BuildRequest {
+        build_project: false,
+        ..request.clone()
+    };
+    // The whole build meets the same failure, and reports it.
+    let Ok(mut outcome) = build_parts(session, basis, inputs, &rest) else {
+        return Ok(());
+    };
+    let mut parts = outcome.failed.iter_mut();
+    let Some(project) = parts.find(|one| one.part == ShellPart::Project) else {
+        return Ok(());
+    };
+    project.failure = Failure::new("its build has not ended yet")
+        .hint("`devsh status` shows the build; `devsh sync` waits for it or starts it again");
+    if store(session, basis, inputs, outcome, target)?.is_new {
+        session.notify_host_shells()?;
+        session
+            .reporter
+            .note("other shells can use the tools and packages while the project is compiled");
+    }
+    Ok(())
+}
+
+/// Records a dev shell that was built.
+fn store(
+    session: &Session<'_>,
+    basis: &BuildBasis<'_>,
+    inputs: &BuildInputs<'_>,
+    outcome: BuildOutcome,
+    target: Target<'_>,
+) -> Result<RecordedShell, Failure> {
+    let BuildOutcome {
+        built_shell,
+        failed,
+    } = outcome;
+    let Target { shell, mode, retry } = target;
+    let project = basis.project;
+    programs::check(session, project.get(), inputs, &built_shell)?;
     let mut record = record(
         project,
         shell,
-        &inputs,
+        inputs,
         &built_shell,
-        watched,
-        config,
+        basis.watched,
+        session.config()?,
         &failed,
     );
-    record.retry = next_retry(session, project.get(), shell, &failed);
-    if link(session, project.get(), shell, &inputs, &built_shell)? == LinkOutcome::Taken
+    record.retry = retry;
+    if link(session, project.get(), shell, inputs, &built_shell)? == LinkOutcome::Taken
         && mode != BuildMode::Background
     {
         let text = "`.venv` was not made by devsh, so it stays and `venv-link` has no effect";

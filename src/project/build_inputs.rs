@@ -4,7 +4,11 @@
 //! Invariant: the files that decide over code are facts that the user approves, alike for the project itself, a member of
 //! its workspace and a path dependency. The work is bounded for every lockfile.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use toml::{Table, Value};
 
@@ -162,6 +166,8 @@ pub(super) struct InputCollector<'f> {
     size: usize,
     /// The settings of uv in the first directory.
     uv: Option<UvBuildSettings>,
+    /// The directories whose build compiles native code, with the package that does it.
+    compiled: BTreeMap<String, &'static str>,
 }
 
 /// A file with settings of a build.
@@ -188,7 +194,19 @@ impl<'f> InputCollector<'f> {
             facts: Facts::new(),
             size: 0,
             uv: None,
+            compiled: BTreeMap::new(),
         }
+    }
+
+    /// Returns the packages that compile native code to install directories of the lockfile in `folder`.
+    pub(super) fn compilers(
+        &self,
+        folder: &str,
+        installed: &BTreeSet<&str>,
+    ) -> BTreeSet<&'static str> {
+        let places = installed.iter().map(|path| join_text(folder, path));
+        let found = places.filter_map(|place| self.compiled.get(&place));
+        found.copied().collect()
     }
 
     /// Returns the digest of all inputs, and the facts about those that decide which code runs.
@@ -226,6 +244,9 @@ impl<'f> InputCollector<'f> {
             }
         }
         let packages = self.build_packages(&project, &files);
+        if let Some(compiler) = packages.compiler() {
+            self.compiled.insert(folder.to_owned(), compiler);
+        }
         let mut installed = counted_settings(&project, &packages);
         let mut code = self.code_files(folder, &installed, &files)?;
         if packages.are_all_known() && code.iter().any(|file| can_read_settings(&file.bytes)) {

@@ -16,6 +16,8 @@ pub(super) struct BuildPackage {
     backends: &'static [&'static str],
     /// The tables below `tool` that it reads, in any version.
     tables: &'static [&'static str],
+    /// True if builds with it compile native code, which can take minutes.
+    compiles: bool,
 }
 
 impl BuildPackage {
@@ -28,35 +30,43 @@ impl BuildPackage {
             name,
             backends,
             tables,
+            compiles: false,
         }
     }
 
     const fn library(name: &'static str) -> Self {
         Self::new(name, &[], &[])
     }
+
+    const fn compiling(self) -> Self {
+        Self {
+            compiles: true,
+            ..self
+        }
+    }
 }
 
 /// The known packages. Each row was checked with the source of the package: a table that is missing here could be changed
 /// without an approval.
 const PACKAGES: &[BuildPackage] = &[
-    BuildPackage::library("cffi"),
-    BuildPackage::library("cmake"),
-    BuildPackage::library("cython"),
+    BuildPackage::library("cffi").compiling(),
+    BuildPackage::library("cmake").compiling(),
+    BuildPackage::library("cython").compiling(),
     BuildPackage::new("flit-core", &["flit_core.buildapi"], &["flit"]),
     BuildPackage::new("hatch-fancy-pypi-readme", &[], &["hatch"]),
     BuildPackage::new("hatch-jupyter-builder", &[], &["hatch"]),
     // It compiles with mypy, which reads its settings.
-    BuildPackage::new("hatch-mypyc", &[], &["hatch", "mypy"]),
+    BuildPackage::new("hatch-mypyc", &[], &["hatch", "mypy"]).compiling(),
     BuildPackage::new("hatch-nodejs-version", &[], &["hatch"]),
     BuildPackage::new("hatch-requirements-txt", &[], &["hatch"]),
     BuildPackage::new("hatch-vcs", &[], SCM_TABLES),
     BuildPackage::new("hatchling", &["hatchling.build"], &["hatch"]),
     BuildPackage::new("incremental", &[], &["incremental"]),
-    BuildPackage::new("maturin", &["maturin"], &["maturin"]),
+    BuildPackage::new("maturin", &["maturin"], &["maturin"]).compiling(),
     BuildPackage::library("meson"),
-    BuildPackage::new("meson-python", &["mesonpy"], &["meson-python"]),
-    BuildPackage::new("mypy", &[], &["mypy"]),
-    BuildPackage::library("nanobind"),
+    BuildPackage::new("meson-python", &["mesonpy"], &["meson-python"]).compiling(),
+    BuildPackage::new("mypy", &[], &["mypy"]).compiling(),
+    BuildPackage::library("nanobind").compiling(),
     BuildPackage::library("ninja"),
     BuildPackage::library("numpy"),
     BuildPackage::library("packaging"),
@@ -70,7 +80,7 @@ const PACKAGES: &[BuildPackage] = &[
         &["poetry_dynamic_versioning.backend"],
         &["poetry", "poetry-dynamic-versioning"],
     ),
-    BuildPackage::library("pybind11"),
+    BuildPackage::library("pybind11").compiling(),
     BuildPackage::new(
         "scikit-build-core",
         &[
@@ -78,7 +88,8 @@ const PACKAGES: &[BuildPackage] = &[
             "scikit_build_core.setuptools.build_meta",
         ],
         &["dynamic-metadata", "scikit-build"],
-    ),
+    )
+    .compiling(),
     BuildPackage::new(
         "setuptools",
         &["setuptools.build_meta", LEGACY_BACKEND],
@@ -89,7 +100,7 @@ const PACKAGES: &[BuildPackage] = &[
         &[],
         &["setuptools-git-versioning"],
     ),
-    BuildPackage::new("setuptools-rust", &[], &["setuptools-rust"]),
+    BuildPackage::new("setuptools-rust", &[], &["setuptools-rust"]).compiling(),
     BuildPackage::new("setuptools-scm", &[], SCM_TABLES),
     BuildPackage::library("tomli"),
     BuildPackage::library("trove-classifiers"),
@@ -208,6 +219,12 @@ impl BuildPackages {
             known: known.collect(),
             is_complete,
         }
+    }
+
+    /// Returns the known package that makes builds compile native code, if any.
+    pub(super) fn compiler(&self) -> Option<&'static str> {
+        let mut compiling = self.known.iter().filter(|one| one.compiles);
+        compiling.next_back().map(|one| one.name)
     }
 
     /// Returns the same packages next to code that can read every table.

@@ -51,6 +51,8 @@ pub struct PythonFiles {
     pub(super) facts: Facts,
     /// The Pythons for which its packages have wheels.
     pub(super) wheels: WheelMinors,
+    /// The build packages that compile native code of the project.
+    pub compilers: BTreeSet<&'static str>,
 }
 
 /// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
@@ -114,8 +116,11 @@ pub(super) fn read(
     let project = inputs.add_directory(folder)?;
     let digest = inputs.digest();
     let locked = read_lockfile(inputs.files, lock, groups, project, digest)?;
+    let mut compilers = BTreeSet::new();
     if let Some(locked) = &locked {
-        inputs.add_installed(lock, folder, &locked.directories())?;
+        let installed = locked.directories();
+        inputs.add_installed(lock, folder, &installed)?;
+        compilers = inputs.compilers(folder, &installed);
     }
     let (project, mut facts) = inputs.finish();
     let within = |name: &str| join_text(folder, name);
@@ -165,6 +170,7 @@ pub(super) fn read(
         build_settings,
         facts,
         wheels,
+        compilers,
     })
 }
 

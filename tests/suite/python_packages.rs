@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -814,18 +814,59 @@ fn extras_that_only_the_build_knows_come_from_it() {
     }
 }
 
+/// Returns a build backend that waits for the file `go` in the home directory.
+fn waiting_backend() -> String {
+    let begin = "def build_editable(directory, settings=None, metadata=None):\n";
+    let wait = "    import time\n    while not os.path.exists(os.environ[\"HOME\"] + \"/go\"):\n        time.sleep(0.01)\n";
+    BACKEND.replace(begin, &format!("{begin}{wait}"))
+}
+
+#[test]
+fn tools_and_packages_are_loaded_while_the_project_is_compiled() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_pure(&server, &[pure("cffi", "1.0", &[], &[])]);
+    sandbox.write("backend.py", waiting_backend());
+    let project = PROJECT.replace("requires = []", "requires = [\"cffi\"]");
+    sandbox.write("pyproject.toml", project);
+    sandbox.write("src/demo.py", "import helper_lib\n");
+    let mut allowing = sandbox.command(DEVSH);
+    allowing.args(["allow", "--yes"]).stderr(Stdio::piped());
+    let mut allowing = allowing.spawn().unwrap();
+    let lines = BufReader::new(allowing.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("installing the project compiles it with cffi")));
+    assert!(lines.any(|line| line.contains("other shells can use the tools and packages")));
+    let export = ["export", "bash", "--nonce", "1", "--loaded", ""];
+    let loaded = sandbox.devsh(&export).success();
+    assert!(loaded.stdout.contains("/envs/"), "{loaded}");
+    let missing = "missing: the project itself: its build has not ended yet";
+    assert!(loaded.stderr.contains(missing), "{loaded}");
+    // They stay after Ctrl-C.
+    let id = allowing.id().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &id]).status();
+    assert!(interrupted.unwrap().success());
+    for _ in lines {}
+    assert!(!allowing.wait().unwrap().success());
+    let loaded = sandbox.devsh(&export).success();
+    assert!(loaded.stdout.contains("/envs/"), "{loaded}");
+    assert!(loaded.stderr.contains(missing), "{loaded}");
+    fs::write(sandbox.home().join("go"), "").unwrap();
+    sandbox.devsh(&["sync"]).success();
+    let loaded = sandbox.devsh(&export).success();
+    assert!(!loaded.stderr.contains("missing"), "{loaded}");
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+}
+
 #[test]
 fn a_long_build_of_the_project_says_how_to_stop_it() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;
     };
-    let begin = "def build_editable(directory, settings=None, metadata=None):\n";
-    let wait = "    import time\n    while not os.path.exists(os.environ[\"HOME\"] + \"/go\"):\n        time.sleep(0.01)\n";
-    sandbox.write(
-        "backend.py",
-        BACKEND.replace(begin, &format!("{begin}{wait}")),
-    );
+    sandbox.write("backend.py", waiting_backend());
     sandbox.write("pyproject.toml", PROJECT);
     sandbox.write("src/demo.py", "import helper_lib\n");
     let mut allowing = sandbox.command(DEVSH);

@@ -10,6 +10,7 @@ use crate::{
     cli::{commands::sync::ready_line, question::ask},
     package::shorten_digest,
     project::{
+        Project,
         approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
         fact_groups::{self, FactGroup},
@@ -58,6 +59,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         for note in review.project.notes() {
             ui.note(&format!("{}: {}", note.origin, note.message));
         }
+        note_compilation(ui, &review.project);
         if !confirm(session, ui, options, "Allow?")? {
             return Err(refused(&name));
         }
@@ -132,6 +134,17 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         }
         approved.approve_names(&new)?;
         built = approved.build();
+    }
+}
+
+/// Says that the build takes long, before the user starts it.
+fn note_compilation(ui: &Ui, project: &Project) {
+    let compilers: Vec<&str> = project.compilers().into_iter().collect();
+    if !compilers.is_empty() {
+        ui.note(&format!(
+            "installing the project compiles it with {}, which can take minutes; its tools can be used in other shells before that",
+            compilers.join(" and ")
+        ));
     }
 }
 
