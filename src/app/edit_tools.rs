@@ -180,13 +180,13 @@ fn describe_package(
             ..
         }
     );
+    if !is_unknown {
+        return None;
+    }
     let project = session.project().ok().filter(Project::is_complete)?;
     let dev = ShellName::dev();
     let content = project.preview().shells.get(shell.unwrap_or(&dev))?;
     let addition = python_packages::describe_addition(&project, content, name)?;
-    if !is_unknown {
-        return None;
-    }
     let lockfile = joined_lockfile(session, &project).ok()?.lockfile;
     let chosen = ChosenPackages::of(session, &project, content, &lockfile);
     let failure = match chosen.and_then(|chosen| chosen.describe_pin(name)) {
