@@ -45,6 +45,7 @@ mod older_python;
 mod optional_packages;
 pub mod outdated_tools;
 pub mod package_status;
+pub mod program_tools;
 pub mod programs;
 pub mod project_status;
 pub mod prompt_answer;

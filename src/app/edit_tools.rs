@@ -19,6 +19,7 @@ use super::{
     lockfiles::joined_lockfile,
     missing_parts::{self, FailedPart},
     package_status::ChosenPackages,
+    program_tools::tools_of_program,
     python_packages, query_versions,
     session::Session,
 };
@@ -164,7 +165,8 @@ pub fn remove_tools(
     missing_parts::failure_of(&missing).map_or(Ok(()), Err)
 }
 
-/// Returns the failure for a name that is no tool in a project with Python packages: the package may be one of them.
+/// Returns the failure for a name that is no tool, if the project says more about it: the dev shell can have it already, as
+/// a program of a tool or as a Python package, or it can become a Python package of the project.
 fn describe_package(
     session: &Session<'_>,
     shell: Option<&ShellName>,
@@ -185,19 +187,38 @@ fn describe_package(
     }
     let project = session.project().ok().filter(Project::is_complete)?;
     let dev = ShellName::dev();
-    let content = project.preview().shells.get(shell.unwrap_or(&dev))?;
-    let addition = python_packages::describe_addition(&project, content, name)?;
-    let lockfile = joined_lockfile(session, &project).ok()?.lockfile;
-    let chosen = ChosenPackages::of(session, &project, content, &lockfile);
-    let failure = match chosen.and_then(|chosen| chosen.describe_pin(name)) {
-        Some(pin) => Failure::new(format!("`{name}` is in the dev shell already: {pin}"))
-            .hint(format!("`{}` shows more", session.command(&format!("explain {name}")))),
-        None => Failure::new(format!("`{name}` is not a known tool")).hint(format!(
-            "{addition} adds it to the Python packages of the project; `{}` adds it apart from them",
-            session.command(&format!("add pypi:{name}"))
-        )),
+    let shell = shell.unwrap_or(&dev);
+    let content = project.preview().shells.get(shell)?;
+    let failure = if let Some(found) = find_in_shell(session, &project, shell, name) {
+        let explain = session.command(&format!("explain {name}"));
+        Failure::new(format!("`{name}` is in the dev shell already: {found}"))
+            .hint(format!("`{explain}` shows more"))
+    } else {
+        let addition = python_packages::describe_addition(&project, content, name)?;
+        let apart = session.command(&format!("add pypi:{name}"));
+        Failure::new(format!("`{name}` is not a known tool")).hint(format!(
+            "{addition} adds it to the Python packages of the project; `{apart}` adds it apart from them"
+        ))
     };
     Some(failure.code(ExitStatus::Usage))
+}
+
+/// Returns where a dev shell has a Python package or a program from.
+fn find_in_shell(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+    name: &str,
+) -> Option<String> {
+    let content = project.preview().shells.get(shell)?;
+    let lockfile = joined_lockfile(session, project).ok()?.lockfile;
+    let chosen = ChosenPackages::of(session, project, content, &lockfile);
+    let pin = chosen.and_then(|chosen| chosen.describe_pin(name));
+    pin.or_else(|| {
+        let tools = tools_of_program(session, project, shell, name);
+        let tool = tools.first()?;
+        Some(format!("`{tool}` has it"))
+    })
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.

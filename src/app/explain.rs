@@ -25,6 +25,7 @@ use crate::sources::CandidateKey;
 use super::{
     dev_shells::find_dev_shell,
     lockfiles::{JoinedLockfile, joined_lockfile},
+    program_tools::tools_of_program,
     query_versions,
     session::Session,
     tool_status::{ToolStatus, tool_status},
@@ -170,7 +171,7 @@ impl<'a> Explained<'a> {
         let mut subjects: Vec<&Subject> = self.statements.keys().filter(matches).collect();
         let is_program = subjects.is_empty() && !name.contains('/');
         if is_program {
-            let tools = self.tools_of_program(name);
+            let tools = tools_of_program(self.session, self.project, &self.shell, name);
             let is_named =
                 |subject: &&Subject| matches!(subject, Subject::Tool(one) if tools.contains(one));
             subjects.extend(self.statements.keys().filter(is_named));

@@ -317,6 +317,11 @@ fn packages_and_tool_paths_are_explained() {
         assert_eq!(first["name"], tool);
         assert_eq!(first["place"], place);
     }
+    let refused = sandbox.devsh(&["add", "ipython"]).code(2);
+    refused.error(&[
+        "`ipython` is in the dev shell already: `pypi:ipython` has it",
+        "hint: `devsh explain ipython` shows more",
+    ]);
     let cargo = explained(&sandbox, "cargo").remove(1);
     assert_eq!(cargo["kind"], "path");
 

@@ -1,15 +1,11 @@
 //! Entries of lists of paths, and programs below them.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::report::paths::display_path;
 use crate::{
-    builder::{self, ToolOrigin},
+    app::program_tools::last_profile,
     manifest::{EnvValue, template},
-    prompt::record::Record,
     util::{paths, vars},
 };
 
@@ -40,7 +36,8 @@ impl Explained<'_> {
                 }
             }
         }
-        if let Some(bin) = self.profile().map(|profile| profile.join("bin")) {
+        if let Some(profile) = last_profile(self.session, self.project, &self.shell) {
+            let bin = profile.join("bin");
             let program = match wanted.first() {
                 Some(path) if *path == bin => Some(bin.clone()),
                 Some(path) => (path.parent() == Some(&bin)).then(|| path.clone()),
@@ -56,37 +53,6 @@ impl Explained<'_> {
             }
         }
         all
-    }
-
-    /// Returns the tools that have a program, and those whose package has its name.
-    pub(super) fn tools_of_program(&self, program: &str) -> BTreeSet<String> {
-        let named = self.content.tools.keys().filter(|tool| {
-            let names = [tool.name.as_str(), tool.package.as_str()];
-            names.contains(&program)
-        });
-        let mut tools: BTreeSet<String> = named.map(ToString::to_string).collect();
-        let target = self.profile().and_then(|profile| {
-            let target = profile.join("bin").join(program).canonicalize().ok()?;
-            Some((target, builder::built_at(&profile)?))
-        });
-        if let Some((target, built)) = target {
-            let having = built.tools.iter().filter(|tool| match &tool.origin {
-                // A guard of the profile is in front of some programs.
-                ToolOrigin::Store(object) => {
-                    target.starts_with(object) || object.join("bin").join(program).exists()
-                }
-                ToolOrigin::Host { program, .. } => target == *program,
-            });
-            tools.extend(having.map(|tool| tool.tool.to_string()));
-        }
-        tools
-    }
-
-    /// Returns the profile that was built last.
-    fn profile(&self) -> Option<PathBuf> {
-        let state = &self.session.context.directories.state;
-        let record = Record::stored(state, self.project.root(), &self.shell)?;
-        record.objects.into_iter().next()
     }
 
     fn path_row(&self, path: &Path, variable: &str, place: &str) -> Explanation {
