@@ -1307,7 +1307,10 @@ fn a_script_of_a_package_that_hides_a_program_needs_approval() {
         }
     }
     let shown = sandbox.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("program of Python packages, also on your PATH  ls"), "{shown}");
+    assert!(
+        shown.contains("program of Python packages, also on your PATH  ls"),
+        "{shown}"
+    );
     assert_eq!(run("ls").success().stdout, "tester 3.0\n");
 }
 
