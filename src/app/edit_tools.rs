@@ -174,17 +174,14 @@ fn describe_package(
 ) -> Option<Failure> {
     let name = word.split('@').next().unwrap_or(word);
     let invalid = name.parse::<Tool>().err()?;
-    let is_unknown = matches!(
-        manifest::unknown_tool(name, invalid),
-        ErrorKind::UnknownTool {
-            suggestion: None,
-            pypi: Some(_),
-            ..
-        }
-    );
-    if !is_unknown {
+    let ErrorKind::UnknownTool {
+        suggestion,
+        pypi: Some(_),
+        ..
+    } = manifest::unknown_tool(name, invalid)
+    else {
         return None;
-    }
+    };
     let project = session.project().ok().filter(Project::is_complete)?;
     let dev = ShellName::dev();
     let shell = shell.unwrap_or(&dev);
@@ -193,6 +190,8 @@ fn describe_package(
         let explain = session.command(&format!("explain {name}"));
         Failure::new(format!("`{name}` is in the dev shell already: {found}"))
             .hint(format!("`{explain}` shows more"))
+    } else if suggestion.is_some() {
+        return None;
     } else {
         let addition = python_packages::describe_addition(&project, content, name)?;
         let apart = session.command(&format!("add pypi:{name}"));
