@@ -38,6 +38,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     let name = session.display(review.project.root());
     if options.show {
         show(ui, review.requests());
+        note_compilation(ui, &review.project);
         if review.is_incomplete() {
             ui.note("files that were not read can ask for more");
         }
