@@ -389,13 +389,11 @@ fn is_below(url: &Url, prefix: &Url) -> bool {
 /// `…/packages/`.
 fn index_root(pages: &Url) -> Url {
     let path = pages.path().trim_end_matches('/');
-    let simple = path.ends_with("/simple") || path.ends_with("/+simple");
-    let root = if simple {
-        pages.join("../")
-    } else {
-        Ok(pages.clone())
-    };
-    root.unwrap_or_else(|_| pages.clone())
+    let next_to = |name| path.strip_suffix(name);
+    let root = next_to("/simple").or_else(|| next_to("/+simple"));
+    let mut address = pages.clone();
+    address.set_path(&format!("{}/", root.unwrap_or(path)));
+    address
 }
 
 fn read(context: &Context) -> Result<Settings, Error> {
@@ -542,6 +540,30 @@ mod tests {
             &config,
             "https://files.pythonhosted.org.evil.example/a.whl"
         ));
+    }
+
+    #[test]
+    fn an_index_has_no_files_of_other_ones_on_its_server() {
+        for (pages, own, other) in [
+            (
+                "https://h.example/repository/team/simple",
+                "repository/team/packages/a.whl",
+                "repository/proxy/a.whl",
+            ),
+            (
+                "https://h.example/root/dev/+simple/",
+                "root/dev/+f/a.whl",
+                "root/public/+f/a.whl",
+            ),
+            ("https://h.example/team", "team/a.whl", "teams/a.whl"),
+        ] {
+            for pages in [pages.to_owned(), format!("{pages}/")] {
+                let pages: Url = pages.parse().unwrap();
+                let serves =
+                    |path| is_file_of_index(&pages.join("/").unwrap().join(path).unwrap(), &pages);
+                assert!(serves(own) && !serves(other), "{pages}");
+            }
+        }
     }
 
     #[test]
