@@ -9,6 +9,7 @@ mod application_lock;
 mod application_wheels;
 mod bytecode;
 mod compile;
+mod index_requirements;
 mod install;
 mod interpreter;
 mod lock;

@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     bytecode::make_bytecode_directories,
+    index_requirements::IndexRequirements,
     interpreter::{Interpreter, minor_version},
     pins::PythonPins,
     settings::UvOptions,
@@ -38,6 +39,8 @@ const BUILD_SETTINGS: [&str; 13] = [
     "no-build-isolation-package",
     "no-index",
 ];
+/// The directory of lists of packages in an environment while they are installed.
+const LISTS: &str = ".requirements";
 /// The file that uv locks in an environment.
 const UV_LOCK: &str = ".lock";
 
@@ -109,10 +112,12 @@ impl Uv<'_> {
             .map(|(name, wheel)| (name.as_str(), format!("sha256:{}", wheel.digest)))
             .collect();
         let lines = pins.hashed_with(&digests) + &repositories;
-        if lines.is_empty() {
+        let of_indexes = IndexRequirements::of(pins);
+        if lines.is_empty() && of_indexes.is_none() {
             return Ok(());
         }
-        let list = place.join(".requirements.txt");
+        let lists = create_lists(place)?;
+        let list = lists.join("requirements.txt");
         let mut command = self.list_command(place, install.root, &pins.options, &lines, &list)?;
         // One command for all packages: the next one would ask the interpreter of an environment with packages.
         command.args(["pip", "install", "--no-deps"]);
@@ -123,13 +128,10 @@ impl Uv<'_> {
             "--verify-hashes"
         });
         command.args(UvOptions::new(&pins.options).arguments);
-        for index in pins.indexes() {
-            command.args(["--index", index]);
-        }
-        // A lockfile that names indexes says which one each package is from, and its digests there were approved. Else
-        // the first index that has the package serves, as when the packages were chosen.
-        if !pins.indexes().is_empty() {
-            command.args(["--index-strategy", "unsafe-best-match"]);
+        if let Some(requirements) = of_indexes {
+            let [project, constraints] = requirements.write(&lists, |url| self.expanded(url))?;
+            command.arg("--requirements").arg(project);
+            command.arg("--constraints").arg(constraints);
         }
         self.add_platform(&mut command);
         if build_allowed {
@@ -146,7 +148,7 @@ impl Uv<'_> {
                 .args(["--only-binary", name, "--find-links"])
                 .arg(&wheel.directory);
         }
-        self.install_list(command, &list, place, meter)
+        self.install_lists(command, &list, place, meter)
     }
 
     /// Builds the wheel of a source distribution into the new directory `place`.
@@ -174,7 +176,7 @@ impl Uv<'_> {
         meter: &dyn Meter,
     ) -> Result<(), UvError> {
         self.create_environment(place)?;
-        let list = place.join(".wheels.txt");
+        let list = create_lists(place)?.join("wheels.txt");
         files::write_atomic(&list, wheels.requirements.as_bytes())?;
         let mut command = self.command(place);
         command
@@ -187,11 +189,11 @@ impl Uv<'_> {
             ])
             .arg(wheels.directory);
         self.add_platform(&mut command);
-        self.install_list(command, &list, place, meter)
+        self.install_lists(command, &list, place, meter)
     }
 
-    /// Runs an installation of the packages of a list, and removes what only it needs.
-    fn install_list(
+    /// Runs an installation of lists of packages, and removes what only it needs.
+    fn install_lists(
         &self,
         mut command: Command,
         list: &Path,
@@ -204,7 +206,7 @@ impl Uv<'_> {
             .arg("--requirements")
             .arg(list);
         self.run(command, meter)?;
-        fs::remove_file(list).map_err(files::at("remove", list))?;
+        store::remove_tree(&place.join(LISTS))?;
         store::remove_file(&place.join(UV_LOCK))?;
         make_bytecode_directories(place)
     }
@@ -289,6 +291,13 @@ impl Uv<'_> {
         link(Path::new("python"), "python3")?;
         Ok(link(Path::new("python"), &minor)?)
     }
+}
+
+/// Makes the directory of an environment's lists of packages.
+fn create_lists(place: &Path) -> Result<PathBuf, files::Error> {
+    let lists = place.join(LISTS);
+    fs::create_dir(&lists).map_err(files::at("create", &lists))?;
+    Ok(lists)
 }
 
 /// Returns uv's settings for the builds of a project: those of its `uv.toml`, else of `[tool.uv]` in its

@@ -58,8 +58,8 @@ pub struct PythonLock {
 pub struct ForeignPackage {
     pub name: String,
     pub source: ForeignSource,
-    /// Further facts: for an address, its files and digests; for an index, the digests that select its files; for
-    /// settings, their meaning.
+    /// Further facts: for an address, its files and digests; for settings, their meaning; where a name has several
+    /// packages, what chooses between them.
     pub details: Vec<String>,
     /// Its directory, if it is from one.
     pub directory: Option<String>,
@@ -286,16 +286,6 @@ impl PythonPackage {
         })
     }
 
-    /// Returns the digests of the files that are found by them. Those of an index other than the public one need approval:
-    /// the public one can have a package of the same name.
-    pub(super) fn searched_digests(&self) -> Vec<String> {
-        let mut digests = self.digests.clone();
-        if matches!(self.source, PackageSource::Index(Some(_))) {
-            digests.retain(|one| !self.index_wheels().any(|wheel| wheel.digest == *one));
-        }
-        digests
-    }
-
     /// Returns the best wheel of the index for a target, if the lockfile has its address.
     pub(super) fn best_index_wheel(&self, target: &TargetEnvironment) -> Option<LockedWheel> {
         let name: PackageName = self.name.parse().ok()?;
@@ -333,6 +323,29 @@ pub(super) struct Dependency {
     pub(super) source: Option<PackageSource>,
     pub(super) extras: Vec<String>,
     pub(super) marker: Marker,
+}
+
+/// Returns a package that is not from the public index, or shares its name with such a package.
+fn foreign_package<'a>(
+    package: &PythonPackage,
+    choices: impl Iterator<Item = &'a String>,
+) -> ForeignPackage {
+    let mut details: Vec<String> = choices.cloned().collect();
+    if !matches!(package.source, PackageSource::Index(_)) {
+        let files = package.files.iter();
+        details.extend(files.map(|file| format!("{} {}", file.url, file.digest)));
+        details.extend(package.digests.iter().cloned());
+    }
+    let source = package.foreign_source.clone();
+    ForeignPackage {
+        name: package.name.clone(),
+        source: source.unwrap_or_else(|| "the public index".to_owned().into()),
+        details,
+        directory: match &package.source {
+            PackageSource::Directory { path, .. } => Some(path.clone()),
+            _ => None,
+        },
+    }
 }
 
 /// Returns the rank of a wheel on a target; nothing if it is not admitted or does not run there.
@@ -430,23 +443,15 @@ impl PythonLock {
 
     /// Returns everything that does not come, with digests, from the public index.
     pub fn foreign(&self) -> Vec<ForeignPackage> {
-        let packages = self.packages.iter().filter_map(|one| {
-            let details = if matches!(one.source, PackageSource::Index(Some(_))) {
-                one.searched_digests()
-            } else {
-                let files = one.files.iter();
-                let files = files.map(|file| format!("{} {}", file.url, file.digest));
-                files.chain(one.digests.iter().cloned()).collect()
-            };
-            Some(ForeignPackage {
-                name: one.name.clone(),
-                source: one.foreign_source.clone()?,
-                details,
-                directory: match &one.source {
-                    PackageSource::Directory { path, .. } => Some(path.clone()),
-                    _ => None,
-                },
-            })
+        let mut by_name: BTreeMap<&str, Vec<&PythonPackage>> = BTreeMap::new();
+        for package in &self.packages {
+            by_name.entry(&package.name).or_default().push(package);
+        }
+        by_name.retain(|_, all| all.iter().any(|one| one.foreign_source.is_some()));
+        let choices = self.choices(|name| by_name.get(name).is_some_and(|all| all.len() > 1));
+        let packages = by_name.values().flatten().map(|package| {
+            let choices = choices.get(&*package.name);
+            foreign_package(package, choices.into_iter().flatten())
         });
         let addresses = self
             .loose
@@ -469,6 +474,31 @@ impl PythonLock {
         let mut foreign: Vec<_> = packages.chain(places).chain(addresses).collect();
         foreign.sort();
         foreign
+    }
+
+    /// Returns what chooses between the packages of one name: their own conditions, and what dependencies on them say.
+    fn choices(&self, is_counted: impl Fn(&str) -> bool) -> BTreeMap<&str, BTreeSet<String>> {
+        let mut choices: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for package in self.packages.iter().filter(|one| is_counted(&one.name)) {
+            let choice = format!(
+                "{:?} {:?} {:?}",
+                package.version, package.source, package.marker
+            );
+            choices.entry(&package.name).or_default().insert(choice);
+        }
+        let roots = self.roots.iter().map(|root| &root.dependency);
+        let of_packages = self.packages.iter().flat_map(|package| {
+            let of_extras = package.extras.values().flatten();
+            package.dependencies.iter().chain(of_extras)
+        });
+        for one in roots.chain(of_packages).filter(|one| is_counted(&one.name)) {
+            let choice = format!(
+                "{:?} {:?} {:?} {:?}",
+                one.version, one.versions, one.source, one.marker
+            );
+            choices.entry(&one.name).or_default().insert(choice);
+        }
+        choices
     }
 
     /// Returns the settings that decide where packages come from, if that is not only the public index.

@@ -41,24 +41,23 @@ impl PythonPins {
     /// Returns the same lines with further digests by package.
     pub fn hashed_with(&self, more: &BTreeMap<&str, String>) -> String {
         let lines = self.packages.iter().filter_map(|pin| {
-            let mut line = match &pin.source {
+            let line = match &pin.source {
                 // Another index could have a file with a digest of the lockfile.
-                PackageSource::Index(Some(_)) if let Some(wheel) = &pin.wheel => {
+                PackageSource::Index(Some(_)) => {
+                    let wheel = pin.wheel.as_ref()?;
                     return Some(format!(
                         "{} @ {} --hash=sha256:{}\n",
                         pin.name, wheel.url, wheel.sha256
                     ));
                 }
-                PackageSource::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
+                PackageSource::Index(None) => format!("{}=={}", pin.name, pin.version.as_ref()?),
                 PackageSource::Url(url) => format!("{} @ {url}", pin.name),
                 PackageSource::Repository(_) | PackageSource::Directory { .. } => return None,
             };
-            for digest in pin.digests.iter().chain(more.get(&*pin.name)) {
-                line.push_str(" --hash=");
-                line.push_str(digest);
-            }
-            line.push('\n');
-            Some(line)
+            Some(with_digests(
+                line,
+                pin.digests.iter().chain(more.get(&*pin.name)),
+            ))
         });
         lines.collect()
     }
@@ -109,24 +108,41 @@ impl PythonPins {
 
     /// Returns the content without the directories, as bytes for a digest.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let indexes: Vec<&str> = self.indexes().into_iter().collect();
+        let of_indexes = self
+            .packages
+            .iter()
+            .filter(|pin| pin.is_searched_in_own_index());
+        let of_indexes: String = of_indexes
+            .map(|pin| with_digests(pin.to_string(), &pin.digests))
+            .collect();
         let text = [
             &*self.options.join("\n"),
             &*self.hashed(),
             &*self.repositories(),
-            &*indexes.join("\n"),
+            &*of_indexes,
         ];
         text.join("\0").into_bytes()
     }
+}
 
-    /// Returns the indexes other than the default one.
-    pub fn indexes(&self) -> BTreeSet<&str> {
-        let indexes = self.packages.iter().filter_map(|pin| match &pin.source {
-            PackageSource::Index(index) => index.as_deref(),
-            _ => None,
-        });
-        indexes.collect()
+impl PythonPin {
+    /// Returns whether uv must search the package in the index that the lockfile names for it.
+    pub(super) const fn is_searched_in_own_index(&self) -> bool {
+        matches!(self.source, PackageSource::Index(Some(_))) && self.wheel.is_none()
     }
+}
+
+/// Returns a line of a list of requirements with digests.
+pub(super) fn with_digests<'a>(
+    mut line: String,
+    digests: impl IntoIterator<Item = &'a String>,
+) -> String {
+    for digest in digests {
+        line.push_str(" --hash=");
+        line.push_str(digest);
+    }
+    line.push('\n');
+    line
 }
 
 impl fmt::Display for PythonPin {

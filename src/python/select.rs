@@ -102,7 +102,7 @@ impl PythonLock {
                 PackageSource::Directory { path, .. } => pins.directories.push(path.clone()),
                 source => {
                     let file = package.best_file(target);
-                    let own = || (source.clone(), package.searched_digests());
+                    let own = || (source.clone(), package.digests.clone());
                     let (source, digests) = file.map_or_else(own, |file| {
                         let url = PackageSource::Url(file.url.clone());
                         (url, vec![file.digest.clone()])

@@ -157,16 +157,28 @@ impl Uv<'_> {
     pub(super) fn pass_variables(&self, text: &str, command: &mut Command) -> Result<(), UvError> {
         for line in text.lines() {
             for name in variables(line).filter(|name| *name != ROOT) {
-                let Some(value) = self.env.get(name) else {
-                    return Err(UvError::Variable {
-                        name: name.to_owned(),
-                        line: line.to_owned(),
-                    });
-                };
-                command.env(name, value);
+                command.env(name, self.variable(name, line)?);
             }
         }
         Ok(())
+    }
+
+    fn variable(&self, name: &str, line: &str) -> Result<&OsStr, UvError> {
+        let value = self.env.get(name);
+        value.ok_or_else(|| UvError::Variable {
+            name: name.to_owned(),
+            line: line.to_owned(),
+        })
+    }
+
+    /// Returns an address with the values of its variables, which uv does not put in outside of lists.
+    pub(super) fn expanded(&self, address: &str) -> Result<String, UvError> {
+        let mut expanded = address.to_owned();
+        for name in variables(address) {
+            let value = self.variable(name, address)?.to_string_lossy();
+            expanded = expanded.replace(&format!("${{{name}}}"), &value);
+        }
+        Ok(expanded)
     }
 
     /// Runs uv, shows each of its steps and returns what it wrote about them.

@@ -1700,18 +1700,81 @@ fn packages_come_from_the_index_that_the_project_declares() {
         // A changed lockfile cannot take the package of the same name from the public index.
         sandbox.devsh(&["lock"]).success();
         let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
-        let [own, other] = [("1.0", &private), ("9.0", &server)].map(|(version, server)| {
-            sha256(&server.content(&format!("/files/private_lib-{version}-py3-none-any.whl")))
-        });
-        let forged = lockfile
-            .replace("private-lib==1.0", "private-lib==9.0")
-            .replace(&own, &other);
-        assert_ne!(forged, lockfile);
+        let forged = forge(&lockfile, &server, &private);
         sandbox.write("devshell.lock", forged);
         let outcome = sandbox.devsh(&["run", "--", "python", "-c", PRIVATE]);
         assert!(!outcome.stdout.contains("9.0"), "{outcome}");
         fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
         fs::remove_file(sandbox.project().join(name)).unwrap();
+    }
+}
+
+/// Replaces the version and digest of the private `private-lib` by those that everyone gets.
+fn forge(text: &str, public: &Server, private: &Server) -> String {
+    let [own, other] = [("1.0", private), ("9.0", public)].map(|(version, server)| {
+        sha256(&server.content(&format!("/files/private_lib-{version}-py3-none-any.whl")))
+    });
+    let forged = text.replace("1.0", "9.0").replace(&own, &other);
+    assert_ne!(forged, text);
+    forged
+}
+
+#[test]
+fn packages_come_from_the_index_that_the_lockfile_names() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tool(&server, "pipenv", &["2026.0.0"]);
+    serve_tool(&server, "poetry", &["2.2.1"]);
+    let private = confusing(&server);
+    serve_pure(&private, &[pure("other-lib", "2.0", &[], &[])]);
+    let url = format!("{}/simple", private.address());
+    let digest = |server: &Server, file: &str| {
+        sha256(&server.content(&format!("/files/{file}-py3-none-any.whl")))
+    };
+    let own = digest(&private, "private_lib-1.0");
+    let other = digest(&private, "other_lib-2.0");
+    let poetry = format!(
+        "[[package]]\nname = \"private-lib\"\nversion = \"1.0\"\noptional = false\npython-versions = \"*\"\n\
+         files = [{{ file = \"x\", hash = \"sha256:{own}\" }}]\n\
+         [package.source]\ntype = \"legacy\"\nurl = \"{url}\"\nreference = \"own\"\n"
+    );
+    let pipenv = |index: &str| {
+        format!(
+            "{{ \"_meta\": {{ \"sources\": [\n\
+             {{ \"name\": \"own\", \"url\": \"{url}\" }},\n\
+             {{ \"name\": \"pypi\", \"url\": \"https://pypi.org/simple\" }} ] }},\n\"default\": {{\n\
+             \"other-lib\": {{ \"version\": \"==2.0\", \"index\": \"own\", \"hashes\": [ \"sha256:{other}\" ] }},\n\
+             \"private-lib\": {{ \"version\": \"==1.0\", {index}\"hashes\": [ \"sha256:{own}\" ] }} }} }}"
+        )
+    };
+    for (name, text) in [
+        ("poetry.lock", poetry),
+        ("Pipfile.lock", pipenv("\"index\": \"own\", ")),
+        ("Pipfile.lock", pipenv("")),
+    ] {
+        let (project, table) = match name {
+            "poetry.lock" => (
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\nprivate-lib = \"*\"\n",
+            ),
+            _ => (
+                "Pipfile",
+                "[packages]\nprivate-lib = \"*\"\nother-lib = \"*\"\n",
+            ),
+        };
+        sandbox.write(project, table);
+        sandbox.write(name, &text);
+        sandbox.allow();
+        assert_eq!(python(&sandbox, PRIVATE), "private-lib 1.0\n", "{text}");
+        // The digest is that of a file that only the public index has. A lockfile moves versions without a question.
+        sandbox.write(name, forge(&text, &server, &private));
+        let outcome = sandbox.devsh(&["run", "--", "python", "-c", PRIVATE]);
+        assert!(!outcome.stdout.contains("9.0"), "{outcome}");
+        assert!(!outcome.stderr.contains("has changed"), "{outcome}");
+        fs::remove_file(sandbox.project().join(name)).unwrap();
+        fs::remove_file(sandbox.project().join(project)).unwrap();
     }
 }
 

@@ -141,6 +141,50 @@ fn the_public_index_alone_asks_nothing() {
     assert!(!asks(&sandbox, "the public index"));
 }
 
+#[test]
+fn a_second_package_of_the_same_name_asks() {
+    let own = "index = \"https://corp.example/simple\"";
+    let pylock = |more: &str| {
+        format!(
+            "lock-version = \"1.0\"\n[[packages]]\nname = \"good\"\nversion = \"1\"\n{own}\n\
+             wheels = [{{ url = \"https://corp.example/good-1-py3-none-any.whl\", hashes = {{ sha256 = \"{0}\" }} }}]\n{more}",
+            "0".repeat(64)
+        )
+    };
+    let public = "[[packages]]\nname = \"good\"\nversion = \"2\"\n\
+        wheels = [{ url = \"https://files.pythonhosted.org/good-2-py3-none-any.whl\", hashes = { sha256 = \"1\" } }]\n"
+        .replace("\"1\"", &format!("\"{}\"", "1".repeat(64)));
+    let uv = |dependency: &str, more: &str| {
+        format!(
+            "version = 1\n[[package]]\nname = \"app\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+             dependencies = [{{ name = \"good\"{dependency} }}]\n\
+             [[package]]\nname = \"good\"\nversion = \"1\"\nsource = {{ registry = \"https://corp.example/simple\" }}\n{more}"
+        )
+    };
+    let second = "[[package]]\nname = \"good\"\nversion = \"2\"\nsource = { registry = \"https://pypi.org/simple\" }\n";
+    let newer = second.replace("\"2\"", "\"3\"");
+    let of_corp = ", source = { registry = \"https://corp.example/simple\" }";
+    let of_public = ", source = { registry = \"https://pypi.org/simple\" }";
+    for (case, lock, before, after) in [
+        ("pylock", "pylock.toml", pylock(""), pylock(&public)),
+        ("second", "uv.lock", uv("", ""), uv("", second)),
+        (
+            "dependency",
+            "uv.lock",
+            uv(of_corp, second),
+            uv(of_public, second),
+        ),
+        ("version", "uv.lock", uv("", second), uv("", &newer)),
+    ] {
+        let sandbox = project(lock);
+        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
+        sandbox.write(lock, before);
+        allow(&sandbox, case);
+        sandbox.write(lock, after);
+        assert!(asks(&sandbox, case), "{case}");
+    }
+}
+
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Returns the lockfile of a package that is from a repository.

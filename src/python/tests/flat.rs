@@ -1,6 +1,6 @@
 //! Formats that are lists: no package says what it needs.
 
-use super::*;
+use super::{super::index_requirements::IndexRequirements, *};
 
 #[test]
 fn pylocks_are_lists_with_conditions() {
@@ -509,13 +509,15 @@ fn files_of_a_pylock_come_from_their_addresses() {
         );
         let lock = lock("sub/pylock.toml", &text, "");
         let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
-        lock.select(&Selection::default(), &on).unwrap().hashed()
+        let pins = lock.select(&Selection::default(), &on).unwrap();
+        let searched = IndexRequirements::of(&pins).map(|one| one.constraints);
+        (pins.hashed(), searched)
     };
     let other = format!("sha256:{}", "0".repeat(64));
     let expected =
         format!("a @ file://${{PROJECT_ROOT}}/sub/w/a-1-py3-none-any.whl --hash={other}\n");
-    assert_eq!(package(""), expected);
+    assert_eq!(package(""), (expected, None));
     let index = "index = \"https://own.example/simple\"";
-    // The file that the index has is only installed from its address.
-    assert_eq!(package(index), format!("a==1 --hash={other}\n"));
+    let searched = format!("a==1 --hash={other} --hash={A}\n");
+    assert_eq!(package(index), (String::new(), Some(searched)));
 }
