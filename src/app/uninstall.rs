@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -155,14 +154,13 @@ impl Installation {
     }
 }
 
-/// Removes the lines that load devsh from an rc file. It is written in place: it may be a symlink to a file in a
-/// repository of dotfiles.
+/// Removes the lines that load devsh from an rc file. It may be a symlink to a file in a repository of dotfiles.
 fn remove_lines(path: &Path) -> Result<(), Failure> {
     let bytes = files::read_own(path, LIMIT)?.unwrap_or_default();
     let kept = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| !loads_devsh(&String::from_utf8_lossy(line)));
     let kept: Vec<u8> = kept.flatten().copied().collect();
-    fs::write(path, kept).map_err(files::at("write", path))?;
-    Ok(())
+    let target = path.canonicalize().map_err(files::at("read", path))?;
+    Ok(files::replace(&target, &kept)?)
 }

@@ -268,6 +268,12 @@ pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic_mode(path, bytes, 0o666)
 }
 
+/// Replaces the content of a file of the user, which keeps its mode.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let found = path.metadata().map_err(at("read", path))?;
+    write_atomic_mode(path, bytes, found.mode() & 0o777)
+}
+
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = write_temporary(path, bytes, mode)?;
     temporary.as_file().sync_all().map_err(at("write", path))?;
