@@ -50,7 +50,9 @@ impl ExtendSource {
     pub fn beside(&self, entry: &str) -> Option<Self> {
         let other = Self::parse(entry)?;
         let Self::Path(path) = &other else {
-            return Some(other);
+            // The user was asked only about the place of the first file.
+            let allowed = !self.is_remote() || !other.is_local() || other.shares_place(self);
+            return allowed.then_some(other);
         };
         match self {
             Self::Path(_) => Some(other),
@@ -69,6 +71,24 @@ impl ExtendSource {
                     })
                 })
             }
+        }
+    }
+
+    /// Returns whether it is on a server or in a repository of this machine.
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Path(_) => true,
+            Self::Https(url) => is_local(url),
+            Self::Git(git) => git.repository.scheme() == "file" || is_local(&git.repository),
+        }
+    }
+
+    /// Returns whether it is on the server, or in the repository, of another file.
+    fn shares_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Https(one), Self::Https(other)) => one.origin() == other.origin(),
+            (Self::Git(one), Self::Git(other)) => one.repository == other.repository,
+            _ => false,
         }
     }
 
@@ -205,5 +225,22 @@ mod tests {
             Some("https://h/a/c.toml")
         );
         assert_eq!(beside("https://h/a/b.toml", "/c.toml"), None);
+        let https = "https://h/a/b.toml";
+        for local in [
+            "git+file:///srv/r#:x.toml",
+            "http://127.0.0.1:8000/x.toml",
+            "https://localhost/x.toml",
+            "git+ssh://git@localhost/r#:x.toml",
+        ] {
+            assert_eq!(beside(https, local), None, "{local}");
+            assert_eq!(beside(git, local), None, "{local}");
+            assert_eq!(beside("./team.toml", local).as_deref(), Some(local));
+            assert_eq!(beside(local, local).as_deref(), Some(local));
+        }
+        assert_eq!(
+            beside("http://127.0.0.1:1/x.toml", "http://127.0.0.1:2/x.toml"),
+            None
+        );
+        assert!(beside(https, "https://other/x.toml").is_some());
     }
 }
