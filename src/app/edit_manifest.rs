@@ -206,19 +206,22 @@ impl<'a> ManifestEdit<'a> {
     pub fn revert(&self, undo: &Undo, failure: Failure) -> Failure {
         let session = self.session;
         let name = session.display(&self.project.root().join(&self.name));
-        let outcome = undo.run().map_err(Failure::from).and_then(|restored| {
-            if restored && self.allowed {
-                let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
-                approve(session, &project, &self.name, &undo.before)?;
-            }
-            session.notify_host_shells()?;
-            Ok(restored)
-        });
-        failure.note(match outcome {
+        let restored = undo.run();
+        let failure = failure.note(match &restored {
             Ok(true) => format!("`{name}` is as it was before"),
             Ok(false) => format!("`{name}` was changed by another program, so it stays"),
-            Err(error) => format!("`{name}` could not be restored: {}", error.error),
-        })
+            Err(error) => format!("`{name}` could not be restored: {error}"),
+        });
+        let approved = if self.allowed && matches!(restored, Ok(true)) {
+            approve(session, &self.project, &self.name, &undo.before).map(drop)
+        } else {
+            Ok(())
+        };
+        let notified = session.notify_host_shells();
+        match approved.and(notified) {
+            Ok(()) => failure,
+            Err(error) => failure.note(format!("it is not allowed any more: {}", error.error)),
+        }
     }
 
     /// Writes the manifest; an interrupt before the end of the change restores it.

@@ -14,6 +14,7 @@ use crate::support::{
     HostShell, Sandbox, Server, Tree,
     npm::{Release, serve_package},
     pypi::{serve_program, serve_tool},
+    server::Fault,
 };
 
 fn served() -> (Sandbox, Server) {
@@ -402,19 +403,49 @@ fn an_npm_tool_without_node_names_the_command_for_both() {
 /// The page of a package that is added.
 const PAGE: &str = "/simple/rust-just/";
 
-/// Begins `devsh add just` and returns once the index was asked, whose answer is held back.
-fn adding(sandbox: &Sandbox, server: &Server) -> Child {
+/// Begins `devsh add just` and returns once a path with `part` was asked for, whose answer is held back.
+fn adding(sandbox: &Sandbox, server: &Server, part: &str) -> Child {
     server.requests();
-    server.hold(PAGE);
+    for path in server.paths(part) {
+        server.hold(&path);
+    }
     let mut adding = sandbox.command("devsh");
     let adding = adding.args(["add", "just"]).stderr(Stdio::piped());
     let adding = adding.spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(20);
-    while !server.requests().iter().any(|one| one.ends_with(PAGE)) {
+    while !server.requests().iter().any(|one| one.contains(part)) {
         assert!(Instant::now() < until, "nothing was asked");
         thread::sleep(Duration::from_millis(5));
     }
     adding
+}
+
+#[test]
+fn a_tool_that_cannot_be_built_approves_no_other_change() {
+    let (sandbox, server) = served();
+    let sandbox = sandbox.manifest("extends = [\"./team.toml\"]\n");
+    sandbox.write("team.toml", "[env]\nTEAM = \"one\"\n");
+    sandbox.allow();
+    let wheels = "/files/rust_just-1.41";
+    for path in server.paths(wheels) {
+        server.fault(&path, Fault::Flip(100));
+    }
+    let adding = adding(&sandbox, &server, wheels);
+    let changed = "[env]\nTEAM = \"two\"\n";
+    sandbox.write("team.toml", changed);
+    server.release();
+    let ended = adding.wait_with_output().unwrap();
+    assert!(!ended.status.success());
+    let shown = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        shown.contains("devshell.toml` is as it was before"),
+        "{shown}"
+    );
+    assert!(shown.contains("it is not allowed any more"), "{shown}");
+    let print = ["run", "--", "printenv", "TEAM"];
+    sandbox.devsh(&print).code(3);
+    sandbox.allow();
+    assert_eq!(sandbox.devsh(&print).success().stdout, "two\n");
 }
 
 #[test]
@@ -507,7 +538,7 @@ fn a_change_meanwhile_is_neither_approved_nor_overwritten() {
         sandbox.write(".env", "");
         let sandbox = sandbox.manifest(&manifest);
         sandbox.allow();
-        let adding = adding(&sandbox, &server);
+        let adding = adding(&sandbox, &server, PAGE);
         sandbox.write(file, theirs);
         server.release();
         let done = adding.wait_with_output().unwrap();
