@@ -8,7 +8,7 @@ mod flips;
 mod interleavings;
 mod zips;
 
-use tar::EntryType;
+use tar::{Builder, EntryType};
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, thread};
 
@@ -388,6 +388,62 @@ fn bombs_are_stopped() {
             ..
         }
     ));
+}
+
+#[test]
+fn headers_of_members_are_bounded() {
+    /// Returns an archive of one program, after a header of this kind and length.
+    fn archive(kind: EntryType, length: usize, record: &str) -> Vec<u8> {
+        let mut archive = Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size((record.len() + length) as u64);
+        header.set_cksum();
+        let content = record.as_bytes().iter().copied();
+        let content: Vec<u8> = content.chain(std::iter::repeat_n(b'a', length)).collect();
+        archive.append(&header, &content[..]).unwrap();
+        let mut rest = archive.into_inner().unwrap();
+        rest.truncate(rest.len() - 1024);
+        let members = [("python/bin/python3.12", FILE, 0o755, ""), PATCHLEVEL];
+        rest.extend(tar_of(&members));
+        rest
+    }
+    let refused = |archive: Vec<u8>| {
+        let fixture = Fixture::new();
+        let error = fixture
+            .install(Recipe::Python, &[("", gz(&archive))])
+            .unwrap_err();
+        let Error::Unpack { reason, .. } = error else {
+            panic!("{error}");
+        };
+        matches!(
+            *reason,
+            Error::Refused {
+                rule: Rule::TooLarge,
+                ..
+            }
+        )
+    };
+    for kind in [
+        EntryType::GNULongName,
+        EntryType::GNULongLink,
+        EntryType::XHeader,
+    ] {
+        assert!(refused(archive(kind, 1 << 21, "")), "{kind:?}");
+        // Two of them before one member.
+        let mut twice = archive(kind, 0, "");
+        let header = twice[..512].to_vec();
+        twice.splice(..0, header);
+        assert!(refused(twice), "{kind:?}");
+    }
+    // Programs that use it find the next member elsewhere.
+    assert!(refused(archive(EntryType::XHeader, 0, "9 size=1\n")));
+    // A header for all members is skipped, however long it is.
+    let fixture = Fixture::new();
+    let skipped = archive(EntryType::XGlobalHeader, 1 << 21, "");
+    fixture
+        .install(Recipe::Python, &[("", gz(&skipped))])
+        .unwrap();
 }
 
 #[test]
