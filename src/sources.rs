@@ -25,7 +25,7 @@ mod release_age;
 pub mod rust;
 pub mod url;
 
-use std::{collections::BTreeMap, path::Path, time::SystemTime};
+use std::{collections::BTreeMap, fs::File, path::Path, time::SystemTime};
 
 use ::url::Url;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -231,30 +231,25 @@ fn lockable_address(url: Url) -> Result<Url, Error> {
 
 /// Downloads a file whose digest is published nowhere, and returns its digest and its size in bytes.
 ///
-/// The file for this system stays in the cache for the installation. `check` gets its path, and no file that it refuses stays.
+/// The file for this system stays in the cache for the installation, unless `check` refuses it.
 fn computed_digest(
     tool: &Tool,
     url: &Url,
     system: System,
     sources: Sources<'_>,
-    check: impl FnOnce(&Path) -> Result<(), Error>,
+    check: impl FnOnce(&File) -> Result<(), Error>,
 ) -> Result<(Sha256, u64), Error> {
     let directory = sources.cache.join("downloads");
-    let (digest, size) =
-        sources
-            .client
-            .measure(url, &directory)
-            .map_err(|source| Error::Fetch {
-                tool: tool.clone(),
-                source: Box::new(source),
-            })?;
-    let file = fetch::partial(&directory, &digest.into());
-    let checked = check(&file);
-    if system != sources.system || checked.is_err() {
-        // A remaining file only costs space.
-        let _left = std::fs::remove_file(&file);
+    let in_fetch = |source| Error::Fetch {
+        tool: tool.clone(),
+        source: Box::new(source),
+    };
+    let measured = sources.client.measure(url, &directory).map_err(in_fetch)?;
+    check(measured.file())?;
+    let (digest, size) = (measured.digest, measured.size);
+    if system == sources.system {
+        measured.keep(&directory).map_err(in_fetch)?;
     }
-    checked?;
     Ok((digest, size))
 }
 

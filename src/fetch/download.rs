@@ -10,6 +10,7 @@ use std::{
     thread,
 };
 
+use tempfile::NamedTempFile;
 use ureq::http::header;
 use url::Url;
 
@@ -65,6 +66,30 @@ impl Download {
     }
 }
 
+/// A file whose digest was not known before. It is removed unless it is kept.
+#[derive(Debug)]
+pub struct MeasuredFile {
+    file: NamedTempFile,
+    pub digest: Sha256,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl MeasuredFile {
+    /// Returns the file, at its beginning the first time.
+    pub fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Keeps the file in `directory` for `download`.
+    pub fn keep(self, directory: &Path) -> Result<(), Error> {
+        let place = partial(directory, &self.digest.into());
+        let kept = self.file.persist(&place);
+        kept.map_err(|error| files::at("write", &place)(error.error))?;
+        Ok(())
+    }
+}
+
 impl Client {
     /// Downloads `url` into `directory` and returns the file after its size and digest were checked.
     pub fn download(
@@ -97,15 +122,14 @@ impl Client {
         Ok(Download { file, path })
     }
 
-    /// Downloads `url` to find out its SHA-256 and its size in bytes; the file stays in `directory` for `download`.
-    pub fn measure(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
+    /// Downloads `url` into a temporary file in `directory` to find out its SHA-256 and its size.
+    pub fn measure(&self, url: &Url, directory: &Path) -> Result<MeasuredFile, Error> {
         files::create_private_dir(directory)?;
         self.with_retries(|| self.measure_once(url, directory))
     }
 
-    fn measure_once(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
-        let mut file =
-            tempfile::NamedTempFile::new_in(directory).map_err(files::at("write", directory))?;
+    fn measure_once(&self, url: &Url, directory: &Path) -> Result<MeasuredFile, Error> {
+        let mut file = NamedTempFile::new_in(directory).map_err(files::at("write", directory))?;
         let body: Box<dyn Read> = if url.scheme() == "file" {
             Box::new(open_file(url)?)
         } else {
@@ -134,11 +158,12 @@ impl Client {
                 limit: LIMIT,
             });
         }
-        let digest = Sha256::from_bytes(sha2::Digest::finalize(hasher).into());
-        let place = partial(directory, &digest.into());
-        file.persist(&place)
-            .map_err(|error| files::at("write", &place)(error.error))?;
-        Ok((digest, size))
+        file.rewind().map_err(files::at("read", directory))?;
+        Ok(MeasuredFile {
+            file,
+            digest: Sha256::from_bytes(sha2::Digest::finalize(hasher).into()),
+            size,
+        })
     }
 
     /// Fills the partial file, with retries, until it is complete and verified.

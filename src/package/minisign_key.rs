@@ -15,9 +15,14 @@ impl MinisignKey {
         &self.0
     }
 
-    /// Checks that `signature`, the text of a `.minisig` file, is this key's signature of everything that `content` has;
-    /// the error is one line.
-    pub fn check(&self, mut content: impl Read, signature: &str) -> Result<(), String> {
+    /// Checks that `signature`, the text of a `.minisig` file, is this key's signature of everything that `content` has,
+    /// and of no file with another name than `file_name`; the error is one line.
+    pub fn check(
+        &self,
+        mut content: impl Read,
+        file_name: &str,
+        signature: &str,
+    ) -> Result<(), String> {
         let in_words = |error: minisign_verify::Error| error.to_string();
         let key = PublicKey::from_base64(&self.0).map_err(in_words)?;
         let signature = Signature::decode(signature).map_err(in_words)?;
@@ -25,10 +30,17 @@ impl MinisignKey {
         let mut buffer = vec![0; 1 << 17];
         loop {
             match content.read(&mut buffer) {
-                Ok(0) => return verifier.finalize().map_err(in_words),
+                Ok(0) => break,
                 Ok(count) => verifier.update(&buffer[..count]),
                 Err(error) => return Err(error.to_string()),
             }
+        }
+        verifier.finalize().map_err(in_words)?;
+        // An older release has a true signature, too.
+        let mut fields = signature.trusted_comment().split('\t');
+        match fields.find_map(|field| field.strip_prefix("file:")) {
+            Some(signed) if signed != file_name => Err(format!("it is of the file `{signed}`")),
+            _ => Ok(()),
         }
     }
 }
@@ -63,17 +75,22 @@ mod tests {
             RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
             trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
             wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n";
-        assert_eq!(key.check(&b"test"[..], signature), Ok(()));
-        assert!(key.check(&b"Test"[..], signature).is_err());
+        assert_eq!(key.check(&b"test"[..], "test", signature), Ok(()));
+        let of_another_file = Err("it is of the file `test`".to_owned());
+        assert_eq!(
+            key.check(&b"test"[..], "test-2", signature),
+            of_another_file
+        );
+        assert!(key.check(&b"Test"[..], "test", signature).is_err());
         let other: MinisignKey = "RWSGOq2NVecA2UPNdBUZykf1CCb147pkmdtYxgb3Ti+JO/wCYvhbAb/U"
             .parse()
             .unwrap();
-        assert!(other.check(&b"test"[..], signature).is_err());
+        assert!(other.check(&b"test"[..], "test", signature).is_err());
         // The last line is a signature of the one before it and of the trusted comment.
         let other_comment = signature.replace("1633700835", "1633700836");
         let other_signature = signature.replace("wLMD", "wLME");
         for damaged in ["", "x", &other_comment, &other_signature] {
-            assert!(key.check(&b"test"[..], damaged).is_err());
+            assert!(key.check(&b"test"[..], "test", damaged).is_err());
         }
         assert!("RWQf".parse::<MinisignKey>().is_err());
     }

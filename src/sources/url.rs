@@ -4,7 +4,7 @@
 //! The versions are those of a repository's releases, or the one that the manifest asks for. The digest comes from the
 //! manifest, else from the vendor's file of digests, else from the download itself.
 
-use std::{fs::File, path::Path};
+use std::fs::File;
 
 use url::Url;
 
@@ -143,7 +143,7 @@ pub(super) fn with_digests(
     let version = candidate.version.as_str();
     let found = parallel::map(PARALLEL, &open, |(system, url)| {
         if let Some(key) = options.minisign() {
-            let check = |file: &Path| check_signature(tool, url, key, file, sources);
+            let check = |file: &File| check_signature(tool, url, key, file, sources);
             let (digest, size) = computed_digest(tool, url, *system, sources, check)?;
             let origin = "digests computed from the signed downloads";
             return Ok::<_, Error>((digest, Some(size), origin.to_owned()));
@@ -181,17 +181,13 @@ fn check_signature(
     tool: &Tool,
     url: &Url,
     key: &MinisignKey,
-    file: &Path,
+    file: &File,
     sources: Sources<'_>,
 ) -> Result<(), Error> {
     let mut address = url.clone();
     address.set_path(&format!("{}.minisig", url.path()));
     let signature = get(tool, &address, "*/*", LONGEST_SIGNATURE, sources)?;
-    let content = File::open(file).map_err(|error| Error::Signature {
-        subject: redact_url(url).to_string(),
-        reason: error.to_string(),
-    })?;
-    key.check(content, &String::from_utf8_lossy(&signature))
+    key.check(file, file_name(url), &String::from_utf8_lossy(&signature))
         .map_err(|reason| Error::Signature {
             subject: redact_url(url).to_string(),
             reason: format!("{} for {key}: {reason}", redact_url(&address)),

@@ -102,6 +102,57 @@ fn a_download_with_a_wrong_signature_is_not_locked() {
     outcome.error(&["`RWQx` is not a public key of minisign", "devshell.toml:2"]);
 }
 
+#[test]
+fn a_signed_file_stands_only_for_its_own_name() {
+    let server = Server::start();
+    let key = Minisign::new(1);
+    serve_signed(&server, &key);
+    let system = format!(
+        "linux-{}",
+        if cfg!(target_arch = "x86_64") {
+            "amd64"
+        } else {
+            "arm64"
+        }
+    );
+    let path = format!("/files/1.2.3/greet-{system}.tar.gz");
+    let content = server.content(&path);
+    let name = format!("greet-{system}.tar.gz");
+    for (signed, code) in [(&*name, 0), ("greet-1.2.2.tar.gz", 1)] {
+        let comment = format!("timestamp:1790000000\tfile:{signed}\thashed");
+        server.serve(
+            &format!("{path}.minisig"),
+            key.sign_with(&content, &comment),
+        );
+        let outcome = greet(&server, &key.public()).devsh(&["lock"]).code(code);
+        if code != 0 {
+            outcome.error(&["is wrong", "it is of the file `greet-1.2.2.tar.gz`"]);
+        }
+    }
+}
+
+#[test]
+fn a_signed_download_may_be_one_for_all_systems() {
+    let server = Server::start();
+    let key = Minisign::new(1);
+    let archive = gzip(&tar(&[("greet", &script("greet", "1.2.3"), true)], &[]));
+    server.serve("/files/greet.tar.gz.minisig", key.sign(&archive));
+    server.serve("/files/greet.tar.gz", archive);
+    let address = format!("{}/files/greet.tar.gz", server.address());
+    let tool = format!(
+        "{{ version = \"1.2.3\", url = \"{address}\", minisign = \"{}\" }}",
+        key.public()
+    );
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config(CONFIG)
+        .manifest(&format!("[tools]\n\"url:greet\" = {tool}\n"));
+    sandbox.devsh(&["lock"]).success();
+    server.requests();
+    sandbox.devsh(&["run", "--locked", "--", "greet"]).success();
+    assert_eq!(server.requests(), [""; 0]);
+}
+
 const PLATFORMS: [&str; 4] = ["linux-arm64", "linux-x64", "darwin-arm64", "darwin-x64"];
 
 fn node(server: &Server, config: &str) -> Sandbox {

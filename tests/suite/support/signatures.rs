@@ -34,11 +34,15 @@ impl Minisign {
         id
     }
 
-    /// Returns the text of the `.minisig` file of `content`.
+    /// Returns the text of the `.minisig` file of `content`, which does not name the file.
     pub(crate) fn sign(&self, content: &[u8]) -> String {
+        self.sign_with(content, "timestamp:1790000000")
+    }
+
+    /// Returns the text of the `.minisig` file of `content`, with this trusted comment.
+    pub(crate) fn sign_with(&self, content: &[u8], comment: &str) -> String {
         let hash = blake2::Blake2b512::digest(content);
         let signature = self.pair.sign(&hash);
-        let comment = "timestamp:1790000000";
         let global = self
             .pair
             .sign(&[signature.as_ref(), comment.as_bytes()].concat());
