@@ -128,6 +128,7 @@ impl Builder<'_> {
             recipe: Recipe::Environment,
             key: &key,
             inputs: &inputs,
+            is_received: false,
         };
         if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Ok(place);

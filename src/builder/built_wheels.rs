@@ -17,7 +17,7 @@ use crate::{
     package::{PackageName, Sha256, System, Version, WheelName},
     python::{BuiltWheel, Interpreter, PackageSource, PythonPin, PythonPins, Uv},
     sources::pypi::{self, IndexFile},
-    store::{self, BuiltObject, Recipe, StorePath},
+    store::{self, BuiltObject, ObjectRecord, Recipe, StorePath},
     util::{digest_input::DigestInput, files, parallel},
 };
 
@@ -67,6 +67,7 @@ impl<'a> WheelRequest<'a> {
             recipe: Recipe::BuiltWheel,
             key: &self.key,
             inputs,
+            is_received: false,
         }
     }
 
@@ -135,7 +136,13 @@ impl Builder<'_> {
             let directory = self.built_wheel(request, &wanted, uv)?;
             let wheel = wheel_in(&directory)?;
             let digest = Sha256::read(fs::File::open(wheel).ok()?).ok()?;
-            Some((pin.name.clone(), BuiltWheel { directory, digest }))
+            let record = ObjectRecord::read(&directory).ok().flatten();
+            let built = BuiltWheel {
+                directory,
+                digest,
+                is_received: record.is_none_or(|record| record.received),
+            };
+            Some((pin.name.clone(), built))
         });
         built.collect()
     }

@@ -363,6 +363,7 @@ impl ChosenPackages {
             recipe: Recipe::Environment,
             key: &self.key,
             inputs: &self.inputs,
+            is_received: false,
         }
     }
 }
@@ -614,13 +615,17 @@ impl Builder<'_> {
         chosen: &ChosenPackages,
         served: &[ServedTool],
     ) -> Result<PathBuf, Error> {
-        let (built, pins, interpreter) = (chosen.object(), &chosen.pins, &chosen.interpreter);
+        let (pins, interpreter) = (&chosen.pins, &chosen.interpreter);
         let installer =
             self.installer(request, served, interpreter, &|tool| needs(packages, tool))?;
         let built_wheels = match installer.platform {
             None => self.built_wheels(request, packages, pins, &self.uv(&installer)),
             // Nothing is built for another system.
             Some(_) => BTreeMap::new(),
+        };
+        let built = BuiltObject {
+            is_received: built_wheels.values().any(|wheel| wheel.is_received),
+            ..chosen.object()
         };
         let label = packages_label(pins.packages.len());
         let meter = self.progress.start(&label, "installing", None);

@@ -79,6 +79,8 @@ pub struct EditableInstall<'a> {
 pub struct BuiltWheel {
     pub directory: PathBuf,
     pub digest: Sha256,
+    /// True if a cache had it.
+    pub is_received: bool,
 }
 
 impl Uv<'_> {

@@ -35,6 +35,8 @@ pub struct BuiltObject<'a> {
     pub key: &'a [u8],
     /// The inputs for people, one line each, as in the record.
     pub inputs: &'a [String],
+    /// True if it came from a cache, or has parts that did.
+    pub is_received: bool,
 }
 
 impl Store {
@@ -107,6 +109,7 @@ mod tests {
             recipe: Recipe::Environment,
             key,
             inputs: &inputs,
+            is_received: false,
         };
         let meter = Silent.start("x", "making", None);
         let make = |root: &Path| {

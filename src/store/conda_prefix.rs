@@ -172,6 +172,7 @@ impl PrefixInputs {
             recipe: Recipe::CondaPrefix,
             key: &self.key,
             inputs: &self.objects,
+            is_received: false,
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct ObjectRecord {
     /// The inputs of an object that was built and not unpacked, or the layout of a release, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
-    /// True if it came from a cache instead of a build of this machine, which therefore does not sign it.
+    /// True if it, or a part of it, came from a cache. This machine has not built it, and does not sign it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub received: bool,
     /// The BLAKE3 of everything above.
@@ -102,17 +102,9 @@ impl ObjectRecord {
             tree,
             artifacts: Vec::new(),
             inputs: built.inputs.to_vec(),
-            received: false,
+            received: built.is_received,
             check: String::new(),
         };
-        record.check = record.digest();
-        record
-    }
-
-    /// Returns the record of an object that came from a cache.
-    pub(super) fn of_received(built: &BuiltObject<'_>, tree: String) -> Self {
-        let mut record = Self::of_built(built, tree);
-        record.received = true;
         record.check = record.digest();
         record
     }

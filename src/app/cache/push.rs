@@ -42,7 +42,8 @@ const THREADS: usize = 4;
 /// The reason for not sharing a built object without a key.
 pub const NO_KEY: &str = "there is no key to sign it";
 /// A key signs only what its machine built: the cache that an object came from may be one that another user trusts less.
-const RECEIVED: &str = "it came from a cache, and the machine that built it shares it";
+const RECEIVED: &str =
+    "it came from a cache, or a part of it did, and the machine that built that shares it";
 
 /// The artifacts and objects to push.
 #[derive(Debug, Clone)]

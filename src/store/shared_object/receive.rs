@@ -41,7 +41,11 @@ impl Store {
             meter.step("publishing", None);
             close(temporary)?;
             let manifest = FileManifest::of(temporary)?;
-            let record = ObjectRecord::of_received(built, manifest.hash());
+            let received = BuiltObject {
+                is_received: true,
+                ..*built
+            };
+            let record = ObjectRecord::of_built(&received, manifest.hash());
             let place = self.root().join(path.as_str());
             self.publish(temporary, &place, &manifest, &record, || ())
         })

@@ -42,6 +42,7 @@ impl Fixture {
             recipe: self.recipe,
             key: b"1",
             inputs: &[],
+            is_received: false,
         }
     }
 

@@ -58,6 +58,7 @@ fn with_built<T>(act: impl FnOnce(&BuiltObject<'_>) -> T) -> T {
         recipe: Recipe::Environment,
         key: b"thing",
         inputs: &[],
+        is_received: false,
     })
 }
 

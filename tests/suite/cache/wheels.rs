@@ -36,9 +36,8 @@ fn builds(sandbox: &Sandbox) -> usize {
     log.unwrap_or_default().lines().count()
 }
 
-#[test]
-fn a_wheel_is_built_once_for_all_environments_of_a_team() {
-    let Some(team) = Team::new() else { return };
+/// Serves a package without a wheel. Returns a manifest of the team with these packages too, of which it may be built.
+fn serve_native(team: &Team) -> impl Fn(&str) -> String {
     let about = "Metadata-Version: 2.2\nName: native\nVersion: 1.0\n";
     let members: [Member<'_>; 3] = [
         ("native-1.0/pyproject.toml", PROJECT.as_bytes(), false),
@@ -46,12 +45,18 @@ fn a_wheel_is_built_once_for_all_environments_of_a_team() {
         ("native-1.0/PKG-INFO", about.as_bytes(), false),
     ];
     serve_sdist(&team.server, ("native", "1.0"), &members);
-    let key = team.key();
     let manifest = fs::read_to_string(team.builder.project().join("devshell.toml")).unwrap();
-    let with = |packages: &str| {
+    move |packages| {
         let packages = format!("packages = [{packages}]\nbuild = [\"native\"]");
         manifest.replace("packages = [\"helper-lib\"]", &packages)
-    };
+    }
+}
+
+#[test]
+fn a_wheel_is_built_once_for_all_environments_of_a_team() {
+    let Some(team) = Team::new() else { return };
+    let with = serve_native(&team);
+    let key = team.key();
     team.builder
         .write("devshell.toml", with("\"helper-lib\", \"native\""));
     team.builder.devsh(&["lock", "--trust"]).success();
@@ -83,4 +88,35 @@ fn a_wheel_is_built_once_for_all_environments_of_a_team() {
         assert_eq!(fetched, expected == 1, "{asked:?}");
         second.devsh(&["verify"]).success();
     }
+}
+
+#[test]
+fn a_part_from_another_cache_is_not_signed() {
+    let Some(team) = Team::new() else { return };
+    let with = serve_native(&team);
+    let key = team.key();
+    team.builder.write("devshell.toml", with("\"native\""));
+    team.builder.devsh(&["lock", "--trust"]).success();
+    let [theirs, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let cache = |directory: &tempfile::TempDir| {
+        format!(
+            "[[caches]]\nurl = \"file://{}\"\n",
+            directory.path().display()
+        )
+    };
+    team.push(&cache(&theirs));
+    // It uses the wheel of the others in another environment, and signs with a key of its own.
+    let second = team.second(&format!("{}keys = [\"{key}\"]\n", cache(&theirs)));
+    second.devsh(&["cache", "key", "new", "own-1"]).success();
+    let config = format!(
+        "{}keys = [\"{key}\"]\n{}push = true\nsigning-key = \"~/.config/devsh/keys/own-1.key\"\n",
+        cache(&theirs),
+        cache(&own)
+    );
+    let second = second.config(&config);
+    second.write("devshell.toml", with("\"native\", \"tester\""));
+    second.devsh(&["lock", "--trust"]).success();
+    let pushed = second.devsh(&["cache", "push", "--trust"]).success();
+    assert_eq!(builds(&second), 0);
+    assert!(!own.path().join("objects").exists(), "{pushed}");
 }
