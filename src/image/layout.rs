@@ -35,7 +35,7 @@ impl ImageLayout {
         };
         let blobs = layout.blobs();
         // A directory of a repository can have links, and what is not part of an image is removed from here.
-        for path in [directory.join("blobs"), blobs.clone()] {
+        for path in [directory.to_owned(), directory.join("blobs"), blobs.clone()] {
             if path.is_symlink() {
                 let error = std::io::Error::other("it is a symlink");
                 return Err(files::at("write images to", &path)(error).into());
