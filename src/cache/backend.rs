@@ -9,7 +9,7 @@ use std::{
 use crate::{
     fetch::{self, Download, ExpectedFile, Meter},
     package::{Digest, Sha256},
-    util::files,
+    util::{files, terminal_text::shorten},
 };
 
 /// The name of an entry: a relative path with plain names. Its content never changes.
@@ -95,7 +95,7 @@ pub struct CacheEntry {
 pub enum Error {
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
-    #[error(transparent)]
+    #[error("{}: {}", .0, .0.source)]
     File(#[from] files::Error),
     /// A web server has no list, and takes no files.
     #[error("a web server cannot be {action}")]
@@ -107,7 +107,7 @@ pub enum Error {
     #[error("it answers {refusal}")]
     Refused { refusal: Refusal },
     /// The answer of a server has another form.
-    #[error("its answer is not valid: {reason}")]
+    #[error("its answer is not valid: {}", shorten(.reason))]
     Answer { reason: String },
     /// The settings of the cache are incomplete.
     #[error("{reason}")]

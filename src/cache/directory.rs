@@ -2,10 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use url::Url;
@@ -18,8 +16,6 @@ use crate::{
 
 /// The directory of files that are not complete.
 const UPLOADS: &str = ".uploads";
-/// The age of files that a killed process left there.
-const ABANDONED: Duration = Duration::from_hours(24);
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -39,51 +35,52 @@ impl Directory {
         content: EntryContent<'_>,
     ) -> Result<tempfile::NamedTempFile, Error> {
         let place = self.place(key);
-        let uploads = self.root.join(UPLOADS);
-        for directory in [place.parent().unwrap_or(&self.root), &uploads] {
-            fs::create_dir_all(directory).map_err(files::at("create", directory))?;
-        }
-        let mut temporary = tempfile::Builder::new()
-            // Other users of the machine read the cache.
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(&uploads)
-            .map_err(files::at("write", &uploads))?;
-        remove_old(&uploads, temporary.as_file());
-        match content {
-            EntryContent::Bytes(bytes) => temporary
-                .write_all(bytes)
-                .map_err(files::at("write", &place))?,
+        self.make_directory(Path::new(key.as_str()).parent().unwrap_or(Path::new("")))?;
+        let uploads = self.make_directory(Path::new(UPLOADS))?;
+        files::sweep_shared_temporaries(&uploads);
+        let upload = uploads.join(place.file_name().unwrap_or_default());
+        // Other users of the machine read the cache.
+        let temporary = match content {
+            EntryContent::Bytes(bytes) => files::write_temporary(&upload, bytes, 0o644)?,
             EntryContent::File { path, .. } => {
+                let mut temporary = files::write_temporary(&upload, b"", 0o644)?;
                 let mut source = File::open(path).map_err(files::at("read", path))?;
                 io::copy(&mut source, &mut temporary).map_err(files::at("write", &place))?;
+                temporary
             }
-        }
+        };
         let synced = temporary.as_file().sync_all();
         synced.map_err(files::at("write", &place))?;
         Ok(temporary)
     }
 
+    /// Creates a directory of the cache. Someone else who may write the cache could have put a symlink to a directory of
+    /// this user there.
+    fn make_directory(&self, path: &Path) -> Result<PathBuf, Error> {
+        fs::create_dir_all(&self.root).map_err(files::at("create", &self.root))?;
+        let mut place = self.root.clone();
+        for name in path {
+            place.push(name);
+            match fs::create_dir(&place) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(files::at("create", &place)(error).into());
+                }
+                _ => {}
+            }
+            let found = place
+                .symlink_metadata()
+                .map_err(files::at("read", &place))?;
+            if !found.is_dir() {
+                let error = io::Error::other("it is not a directory");
+                return Err(files::at("use", &place)(error).into());
+            }
+        }
+        Ok(place)
+    }
+
     fn sync_parent(&self, key: &CacheKey) -> Result<(), Error> {
         let place = self.place(key);
         Ok(files::sync_dir(place.parent().unwrap_or(&self.root))?)
-    }
-}
-
-/// Removes files that are a day older than a new one.
-fn remove_old(uploads: &Path, new: &File) {
-    let time = |found: fs::Metadata| found.modified();
-    let Ok(now) = new.metadata().and_then(time) else {
-        return;
-    };
-    for path in files::list(uploads).unwrap_or_default() {
-        let written = path.symlink_metadata().and_then(time);
-        let age = written
-            .ok()
-            .and_then(|written| now.duration_since(written).ok());
-        if age.is_some_and(|age| age > ABANDONED) {
-            // Another process may have removed it.
-            let _removed = fs::remove_file(&path);
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: a written file is complete or absent, also after a crash.
 
 use std::{
-    fs::{File, Metadata, OpenOptions, TryLockError},
+    fs::{DirEntry, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -317,11 +317,28 @@ fn parent(path: &Path) -> &Path {
 /// Prefix of temporary files, before the process id of the writer and its PID namespace.
 const TEMPORARY: &str = ".devsh-tmp.";
 
-/// The age of a temporary file that no writer of another PID namespace uses any more.
+/// The age of a temporary file that no writer uses any more.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Removes temporary files of killed writers from `directory`.
 pub fn sweep_temporaries(directory: &Path) {
+    sweep(directory, |(pid, namespace), entry| {
+        if namespace != pid_namespace() {
+            // It cannot be seen from here whether the writer runs.
+            return is_abandoned(entry);
+        }
+        let pid = nix::unistd::Pid::from_raw(pid);
+        matches!(nix::sys::signal::kill(pid, None), Err(nix::Error::ESRCH))
+    });
+}
+
+/// Removes temporary files of killed writers from a directory that other machines and users write, too.
+pub fn sweep_shared_temporaries(directory: &Path) {
+    sweep(directory, |_, entry| is_abandoned(entry));
+}
+
+/// Removes the temporary files of which `is_gone` says that the writer, its process id and PID namespace, has ended.
+fn sweep(directory: &Path, is_gone: impl Fn((i32, u64), &DirEntry) -> bool) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let writer = name.to_str().and_then(|name| {
@@ -330,20 +347,17 @@ pub fn sweep_temporaries(directory: &Path) {
             let namespace: u64 = numbers.next()?.parse().ok()?;
             Some((pid, namespace))
         });
-        let gone = writer.is_some_and(|(pid, namespace)| {
-            if namespace != pid_namespace() {
-                // It cannot be seen from here whether the writer runs, but no file takes a day.
-                let written = entry.metadata().and_then(|found| found.modified());
-                return written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DAY));
-            }
-            let pid = nix::unistd::Pid::from_raw(pid);
-            matches!(nix::sys::signal::kill(pid, None), Err(nix::Error::ESRCH))
-        });
-        if gone {
+        if writer.is_some_and(|writer| is_gone(writer, &entry)) {
             // A file that cannot be removed does no harm.
             let _left = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Returns whether no writer uses a temporary file any more: no file takes a day.
+fn is_abandoned(entry: &DirEntry) -> bool {
+    let written = entry.metadata().and_then(|found| found.modified());
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DAY))
 }
 
 /// Makes the entries of a directory durable with `fsync`.

@@ -1,6 +1,10 @@
 //! Caches that are full, refuse, are slow or wrong: nothing wrong enters the store, and nothing is lost.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, SystemTime},
+};
 
 use super::{Team, serve_files};
 use crate::support::{
@@ -53,6 +57,45 @@ fn a_refused_upload_is_an_error_and_is_made_good_later() {
         sandbox.devsh(&["cache", "push", "--trust"]).success();
         assert_eq!(bucket.keys().len(), 1);
     }
+}
+
+#[test]
+fn a_symlink_in_a_shared_directory_leads_no_push_astray() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = project(&server);
+    let [cache, own] = ["team", "own"].map(|name| sandbox.root().join(name));
+    for path in [&cache, &own, &sandbox.home().join(".config/devsh")] {
+        fs::create_dir_all(path).unwrap();
+    }
+    let config = format!(
+        "[[caches]]\nurl = \"file://{}\"\npush = true\n",
+        cache.display()
+    );
+    fs::write(sandbox.home().join(".config/devsh/config.toml"), config).unwrap();
+    let old = fs::File::create(own.join("thesis")).unwrap();
+    old.set_modified(SystemTime::now() - Duration::from_hours(72))
+        .unwrap();
+    for name in ["artifacts", ".uploads"] {
+        symlink(&own, cache.join(name)).unwrap();
+        let push = sandbox.devsh(&["cache", "push", "--trust"]);
+        push.error(&["cannot be written", name, "it is not a directory"]);
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 1);
+        assert!(own.join("thesis").exists());
+        fs::remove_file(cache.join(name)).unwrap();
+    }
+    // A killed writer left one of these, and no devsh the other.
+    let uploads = cache.join(".uploads");
+    fs::create_dir(&uploads).unwrap();
+    for name in [".devsh-tmp.1.1.x", "x"] {
+        let left = fs::File::create(uploads.join(name)).unwrap();
+        left.set_modified(SystemTime::now() - Duration::from_hours(72))
+            .unwrap();
+    }
+    sandbox.devsh(&["cache", "push", "--trust"]).success();
+    let left: Vec<_> = fs::read_dir(&uploads).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(uploads.join("x").exists());
 }
 
 #[test]
