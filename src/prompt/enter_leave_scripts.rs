@@ -16,7 +16,7 @@ use crate::{
     env::{Env, VarName, limits::GROWTH},
     util::{
         child_process::{self, ChildLimits, Outcome},
-        vars,
+        files, vars,
     },
 };
 
@@ -85,6 +85,13 @@ pub enum Error {
         "the old value of `{name}` ({length} bytes) cannot be stored for later; it keeps its old value"
     )]
     Unkept { name: String, length: usize },
+    /// The key of the session would not be found again, so the dev shell could not be undone.
+    #[error("`{names}` keeps its old value, because devsh cannot remember it: {source}: {}", .source.source)]
+    HidesKey {
+        /// The variables that lead to the key.
+        names: String,
+        source: files::Error,
+    },
     /// The key of the sessions cannot be stored, so the dev shell could not be undone.
     #[error("the dev shell is not loaded: cannot store a key in `{}`", .0.display())]
     NoKey(PathBuf),

@@ -12,7 +12,7 @@ use crate::{
     util::{key_places, secret_key::SecretKey, vars},
 };
 
-use super::session_var::ShellSession;
+use super::{enter_leave_scripts::Error, env_limits, session_var::ShellSession};
 
 /// Bytes of the signature before the content of a session.
 const SIGNATURE: usize = 32;
@@ -36,12 +36,25 @@ pub fn use_host_environment(context: &mut Context) {
 }
 
 /// Remembers the place of `key` if `env`, the environment of a dev shell, does not lead to it.
-pub(super) fn remember_hidden_key(env: &Env, key: &SecretKey) {
-    if key_directories(&Directories::from_env(env)) != *key.directories() {
-        key.directories()
-            .iter()
-            .for_each(|one| key_places::remember(one));
+///
+/// If that fails, `env` gets the variables of `base` that lead to it: without the key devsh could not undo the dev shell,
+/// and would take the directories of the project for those of the user.
+pub(super) fn remember_hidden_key(base: &Env, env: &mut Env, key: &SecretKey) -> Option<Error> {
+    if key_directories(&Directories::from_env(env)) == *key.directories() {
+        return None;
     }
+    let mut places = key.directories().iter();
+    let source = places.find_map(|one| key_places::remember(one).err())?;
+    let leading = [vars::HOME, vars::XDG_DATA_HOME, vars::XDG_STATE_HOME];
+    let changed: Vec<&str> = leading
+        .into_iter()
+        .filter(|name| base.get(name) != env.get(name))
+        .collect();
+    for name in &changed {
+        env_limits::restore(base, env, name.as_ref());
+    }
+    let names = changed.join("`, `");
+    Some(Error::HidesKey { names, source })
 }
 
 fn find_session(context: &Context) -> Option<ShellSession> {

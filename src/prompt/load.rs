@@ -185,7 +185,8 @@ fn restore_ungranted(
     ungranted
 }
 
-/// Writes the session into `env`, with the way back to `base`. Restores variables whose old value fits nowhere.
+/// Writes the session into `env`, with the way back to `base`. Restores variables whose old value fits nowhere, and
+/// those that would hide the key of the session.
 pub(super) fn with_session(
     base: &Env,
     mut env: Env,
@@ -194,6 +195,7 @@ pub(super) fn with_session(
     mut failed: Vec<enter_leave_scripts::Error>,
 ) -> Loaded {
     failed.extend(env_limits::restore_excess(base, &mut env));
+    failed.extend(remember_hidden_key(base, &mut env, key));
     session.diff = EnvDiff::between(base, &env);
     while !session.write(&mut env, key)
         && let Some((name, length)) = session.diff.longest()
@@ -203,7 +205,6 @@ pub(super) fn with_session(
         failed.push(enter_leave_scripts::Error::Unkept { name, length });
         session.diff = EnvDiff::between(base, &env);
     }
-    remember_hidden_key(&env, key);
     let replaced = session.diff.replaced().cloned().collect();
     let lists = session.diff.new_lists();
     let new_lists = lists

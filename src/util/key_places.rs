@@ -17,15 +17,16 @@ use super::files;
 /// The longest path that is read from the list, in bytes.
 const LONGEST: u64 = 4 << 10;
 
-/// Remembers a directory with a key. Forgets those that are gone.
-pub fn remember(directory: &Path) {
-    let remembered = lists().iter().any(|list| {
-        files::own_dir(list).is_ok()
-            && files::write_atomic(&entry(list, directory), directory.as_os_str().as_bytes())
-                .is_ok()
-    });
-    if !remembered {
-        tracing::debug!(?directory, "the place of the key cannot be remembered");
+/// Remembers a directory with a key in the first list that can be written. Forgets those that are gone.
+pub fn remember(directory: &Path) -> Result<(), files::Error> {
+    let mut remembered = Ok(());
+    for list in lists() {
+        remembered = files::own_dir(&list).and_then(|()| {
+            files::write_atomic(&entry(&list, directory), directory.as_os_str().as_bytes())
+        });
+        if remembered.is_ok() {
+            break;
+        }
     }
     for entry in lists().iter().flat_map(|list| files::list(list)).flatten() {
         if read(&entry).is_some_and(|directory| !directory.exists()) {
@@ -33,6 +34,7 @@ pub fn remember(directory: &Path) {
             let _gone = fs::remove_file(entry);
         }
     }
+    remembered
 }
 
 /// Returns whether this user's devsh has remembered a directory.
@@ -73,12 +75,12 @@ mod tests {
     fn a_directory_is_remembered_until_it_is_gone() {
         let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         assert!(!is_remembered(one.path()));
-        remember(one.path());
+        remember(one.path()).unwrap();
         assert!(is_remembered(one.path()));
         assert!(!is_remembered(other.path()));
         let gone = one.path().to_owned();
         one.close().unwrap();
-        remember(other.path());
+        remember(other.path()).unwrap();
         assert!(!is_remembered(&gone));
         assert!(is_remembered(other.path()));
     }

@@ -1,15 +1,11 @@
 //! `devsh self uninstall`: it removes what an installation has, and with `--purge` all data.
 
-use std::{
-    fs,
-    os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _},
-        process::CommandExt as _,
-    },
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::support::{Sandbox, Server, Tree, for_each_shell, pypi::serve_tool, sandbox::DEVSH};
+
+/// An ordinary user: root could remove everything.
+const NOBODY: u32 = 65534;
 
 /// Returns a home with devsh as `install.sh` installs it, and a built project.
 fn installed() -> Sandbox {
@@ -42,17 +38,6 @@ fn installed() -> Sandbox {
     sandbox
 }
 
-/// Makes a command run as an ordinary user, who gets the whole sandbox if it belongs to root.
-fn as_ordinary_user(sandbox: &Sandbox, command: &mut Command) {
-    const ORDINARY: u32 = 65534;
-    if sandbox.root().metadata().unwrap().uid() == 0 {
-        let mut chown = Command::new("chown");
-        chown.args(["-R", "-h", &format!("{ORDINARY}:{ORDINARY}")]);
-        assert!(chown.arg(sandbox.root()).status().unwrap().success());
-        command.uid(ORDINARY).gid(ORDINARY);
-    }
-}
-
 #[test]
 fn uninstall_keeps_the_data_and_purge_removes_it() {
     for purge in [false, true] {
@@ -65,7 +50,7 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         });
         assert!(read_only, "objects of the store are read-only");
         let mut command = sandbox.command(home.join(".local/bin/devsh"));
-        as_ordinary_user(&sandbox, &mut command);
+        sandbox.as_user(NOBODY, &mut command);
         let before = Tree::of(sandbox.project());
         command.args(["self", "uninstall"]);
         if purge {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::support::{Sandbox, for_each_shell};
+use crate::support::{Sandbox, for_each_shell, sandbox::DEVSH};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
 
@@ -152,4 +152,47 @@ fn a_session_does_not_say_where_its_key_is() {
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("mine"));
         assert_eq!(pty.var("DEVSH_DIFF"), None);
     });
+}
+
+#[test]
+fn a_dev_shell_hides_no_key_whose_place_cannot_be_remembered() {
+    const USER: u32 = 65431;
+    let sandbox = Sandbox::new().manifest(
+        "[env]\nHOME = \"${root}/theirs\"\nACTIVE = \"yes\"\n[grants]\nenv = [\"HOME\"]\n",
+    );
+    // The variables of the sandbox would still lead to the key.
+    let sandbox = ["XDG_STATE_HOME", "XDG_DATA_HOME"]
+        .into_iter()
+        .fold(sandbox, Sandbox::env_remove);
+    let place = PathBuf::from(format!("/tmp/devsh-{USER}"));
+    let devsh = |arguments: &[&str]| {
+        let mut command = sandbox.command(DEVSH);
+        command.args(arguments);
+        sandbox
+            .as_user(USER, &mut command)
+            .then(|| sandbox.outcome(&mut command).success())
+    };
+    let print = ["run", "--", "sh", "-c", "echo $HOME $ACTIVE"];
+    let (Some(_allowed), Some(free)) = (devsh(&["allow"]), devsh(&print)) else {
+        println!("skipped: only root can be two users");
+        return;
+    };
+    assert_eq!(free.stdout, "~/project/theirs yes\n");
+    fs::remove_dir_all(&place).unwrap();
+    for take in [
+        &(|| fs::create_dir(&place).unwrap()) as &dyn Fn(),
+        &|| fs::write(&place, "").unwrap(),
+        &|| std::os::unix::fs::symlink(sandbox.home(), &place).unwrap(),
+    ] {
+        take();
+        let taken = devsh(&print).unwrap();
+        if fs::remove_dir(&place).is_err() {
+            fs::remove_file(&place).unwrap();
+        }
+        assert_eq!(taken.stdout, "~ yes\n");
+        assert!(
+            taken.stderr.contains("`HOME` keeps its old value"),
+            "{taken}"
+        );
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::Write,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
@@ -233,6 +233,18 @@ impl Sandbox {
             .current_dir(&self.project)
             .stdin(Stdio::null());
         command
+    }
+
+    /// Makes a command run as another user, who gets the whole sandbox, if the test runs as root; returns whether it does.
+    pub(crate) fn as_user(&self, user: u32, command: &mut Command) -> bool {
+        let is_root = nix::unistd::geteuid().is_root();
+        if is_root {
+            let mut chown = Command::new("chown");
+            chown.args(["-R", "-h", &format!("{user}:{user}")]);
+            assert!(chown.arg(&self.root).status().expect("it starts").success());
+            command.uid(user).gid(user);
+        }
+        is_root
     }
 
     /// Runs devsh in the project's directory.
