@@ -182,6 +182,8 @@ add_to_rc() {
 }
 
 install() {
+  # Others must not change what is installed: devsh would refuse its directories.
+  umask 022
   build
   mkdir -p "$hooks"
   place "$bin/devsh" 755 <"$built"

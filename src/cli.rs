@@ -24,6 +24,7 @@ use crate::{
         session::{Options, Session},
         verify_store::VerifyOptions,
     },
+    config::ownership::check_own_directories,
     context::Context,
     prompt::{host_environment::use_host_environment, path_changes::PathMemory},
     report::{
@@ -62,7 +63,9 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
     );
     start_log(&context, arguments.global.verbose);
     let is_run = matches!(arguments.command, Command::Run(_));
+    let uses_own_directories = arguments.command.uses_own_directories();
     let result = change_directory(&mut context, arguments.global.directory.as_deref())
+        .and_then(|()| check_directories(&context, uses_own_directories))
         .map_err(|failure| {
             if is_run {
                 failure.code(ExitStatus::RunFailed)
@@ -93,7 +96,10 @@ fn run_early(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
                 expect: None,
                 command,
             };
-            Err(run_command(&session, &request))
+            let checked = check_directories(context, true);
+            checked
+                .map_err(|failure| failure.code(ExitStatus::RunFailed))
+                .and_then(|()| Err(run_command(&session, &request)))
         }
         _ => complete::answer(context, &ui, arguments)?,
     };
@@ -233,6 +239,14 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         } => uninstall::run(session, ui, purge, yes),
         Command::ReportEnvironment => report_environment::run(context, ui),
     }
+}
+
+/// Checks that only the user can change the directories of devsh, if a command uses them.
+fn check_directories(context: &Context, are_used: bool) -> Result<(), Failure> {
+    if are_used {
+        check_own_directories(context).map_err(|exposed| Failure::from(&exposed))?;
+    }
+    Ok(())
 }
 
 fn verbosity(global: &Global) -> Verbosity {

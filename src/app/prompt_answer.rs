@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    config::ownership::check_own_directories,
     context::Context,
     env::{Assignment, VarName},
     manifest::ShellName,
@@ -418,6 +419,27 @@ fn look(
     loaded: LoadedShell<'_>,
 ) -> Finding {
     let context = session.context;
+    if let Err(exposed) = check_own_directories(context) {
+        let failure = Failure::from(&exposed);
+        let path = exposed.exposure.path().to_owned();
+        // No builtin sees a change of an owner or a mode, so this check must never hold.
+        let never = Watched {
+            path,
+            stamp: Some(Stamp {
+                identity: (0, 0),
+                size: 0,
+                mtime: (0, 0),
+                ctime: (0, 0),
+            }),
+            racy: None,
+        };
+        return Finding {
+            keep: loaded.is_of(place),
+            watched: vec![never],
+            message: Some(Message::Failure(Box::new(failure))),
+            ..Finding::default()
+        };
+    }
     let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
         // The stamps of a record do not show a denial that cannot be read.
         .filter(|_| !session.decisions.is_denied(&place.root))

@@ -383,6 +383,25 @@ impl Command {
         matches!(self, Self::Sync(options) if options.worker)
     }
 
+    /// Returns whether the command uses what is in the directories of devsh, unlike those that repair an installation, and
+    /// the answer to the hook, which looks itself.
+    pub const fn uses_own_directories(&self) -> bool {
+        match self {
+            Self::Export(options) => options.nonce.is_empty(),
+            Self::Hook { .. }
+            | Self::Leave
+            | Self::Completions { .. }
+            | Self::Man { .. }
+            | Self::Help { .. }
+            | Self::Version
+            | Self::Schema
+            | Self::Doctor { .. }
+            | Self::Installation { .. }
+            | Self::ReportEnvironment => false,
+            _ => true,
+        }
+    }
+
     /// Returns how the command may use the lockfile and the network.
     pub fn locking(&self) -> Locking {
         match self {

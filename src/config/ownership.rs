@@ -65,6 +65,8 @@ fn kind(path: &Path) -> String {
 
 /// The number of symlinks that a path may have, as in Linux.
 const LINKS: usize = 40;
+/// Longest list of users that is read, in bytes.
+const USERS: u64 = 16 << 20;
 /// Bits of a mode, the same on every Unix.
 const FORMAT: u32 = 0o17_0000;
 const LINK: u32 = 0o12_0000;
@@ -78,7 +80,43 @@ pub struct Access {
     user: Option<u32>,
     /// The user who called `sudo`.
     caller: Option<u32>,
+    /// A directory that is not checked, nor those above it.
+    accepted: Option<PathBuf>,
+    /// Directories and files that were checked.
     checked: BTreeSet<PathBuf>,
+}
+
+/// A directory of devsh in which another user decides what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{exposure}, and devsh keeps its files there")]
+pub struct OwnDirectoryExposed {
+    pub exposure: Exposure,
+    /// The variable that names the directory.
+    pub variable: &'static str,
+}
+
+/// Checks that no other user can change the directories of devsh, nor has left something in them.
+///
+/// The home directory itself is not checked: its owner decides which programs the user runs.
+pub fn check_own_directories(context: &Context) -> Result<(), OwnDirectoryExposed> {
+    let directories = &context.directories;
+    let mut access = Access {
+        accepted: directories.home.clone(),
+        ..Access::of(context, Path::new(""), &[])
+    };
+    for (variable, directory) in [
+        (vars::XDG_DATA_HOME, &directories.data),
+        (vars::XDG_STATE_HOME, &directories.state),
+        (vars::XDG_CACHE_HOME, &directories.cache),
+    ] {
+        let checked = access.check(directory).and_then(|()| {
+            // A directory that cannot be read is an error of the command that needs it.
+            let entries = files::list(directory).unwrap_or_default();
+            entries.iter().try_for_each(|entry| access.check(entry))
+        });
+        checked.map_err(|exposure| OwnDirectoryExposed { exposure, variable })?;
+    }
+    Ok(())
 }
 
 /// Owner, group and mode of a file.
@@ -104,7 +142,7 @@ impl Access {
         Self {
             user: (!shared.iter().any(|path| path == root)).then(files::user),
             caller: caller.and_then(|uid| uid.to_str()?.parse().ok()),
-            checked: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -123,25 +161,30 @@ impl Access {
                 continue;
             }
             at.push(name);
+            if self.checked.contains(&at) {
+                continue;
+            }
             let Ok(metadata) = at.symlink_metadata() else {
                 return Ok(());
             };
-            if !self.checked.contains(&at) {
+            let accepted = self.accepted.as_ref();
+            if !accepted.is_some_and(|accepted| accepted.starts_with(&at)) {
                 self.judge(user, &at, Rights::from(&metadata))?;
-                self.checked.insert(at.clone());
             }
-            if metadata.is_symlink() {
-                links += 1;
-                let target = std::fs::read_link(&at).unwrap_or_default();
-                if links > LINKS {
-                    return Err(Exposure::Links(path.to_owned()));
-                }
-                rest.extend(names(&target).rev());
-                if target.is_absolute() {
-                    at = PathBuf::from("/");
-                } else {
-                    at.pop();
-                }
+            if !metadata.is_symlink() {
+                self.checked.insert(at.clone());
+                continue;
+            }
+            links += 1;
+            let target = std::fs::read_link(&at).unwrap_or_default();
+            if links > LINKS {
+                return Err(Exposure::Links(path.to_owned()));
+            }
+            rest.extend(names(&target).rev());
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            } else {
+                at.pop();
             }
         }
         Ok(())
@@ -221,9 +264,28 @@ fn is_private(user: u32, group: u32) -> bool {
     else {
         return false;
     };
+    let users = files::read_bounded(Path::new("/etc/passwd"), USERS);
+    let users = users.ok().flatten().unwrap_or_default();
+    let primary = primary_members(&String::from_utf8_lossy(&users), group.gid.as_raw());
     user.gid == group.gid
         && user.name == group.name
-        && group.mem.iter().all(|member| *member == user.name)
+        && group
+            .mem
+            .iter()
+            .chain(&primary)
+            .all(|member| *member == user.name)
+}
+
+/// Returns the users in a text such as `/etc/passwd` who have this group as primary group. The group does not list them.
+fn primary_members(users: &str, group: u32) -> Vec<String> {
+    let group = group.to_string();
+    let fields = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    fields
+        .filter(|fields| fields.get(3) == Some(&&*group))
+        .filter_map(|fields| Some((*fields.first()?).to_owned()))
+        .collect()
 }
 
 fn user_name(uid: u32) -> String {
@@ -273,6 +335,14 @@ mod tests {
             }
         }
         assert_eq!(count, 96);
+    }
+
+    #[test]
+    fn users_are_members_of_their_primary_group() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n\
+                     bob:x:1001:1000::/:\nodd\ncarol:x:1000:100::/:\n";
+        assert_eq!(primary_members(users, 1000), ["alice", "bob"]);
+        assert_eq!(primary_members(users, 7), [""; 0]);
     }
 
     fn access() -> Access {

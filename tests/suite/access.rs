@@ -120,25 +120,21 @@ fn approvals_and_settings_of_another_user_are_ignored() {
         .path();
     let whole = fs::read(&approval).unwrap();
     let state = sandbox.home().join(".local/state/devsh/projects");
-    for change in 0..5 {
+    for change in 0..3 {
         fs::remove_dir_all(&state).ok();
         match change {
             0 => chown(&approval, Some(4242), None).unwrap(),
             1 => fs::set_permissions(&approval, Permissions::from_mode(0o644)).unwrap(),
-            2 => {
+            _ => {
                 let elsewhere = sandbox.home().join("approval");
                 fs::rename(&approval, &elsewhere).unwrap();
                 symlink(&elsewhere, &approval).unwrap();
             }
-            3 => fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap(),
-            _ => chown(&directory, Some(4242), None).unwrap(),
         }
         run(&sandbox, 3).error(&["is not allowed yet"]);
         fs::remove_file(&approval).unwrap();
-        chown(&directory, Some(0), None).unwrap();
         fs::write(&approval, &whole).unwrap();
         fs::set_permissions(&approval, Permissions::from_mode(0o600)).unwrap();
-        fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
         run(&sandbox, 0);
     }
     let sandbox = sandbox.config("[trust]\nallow = [\"~/project\"]\n");
@@ -387,4 +383,77 @@ fn odd_manifests_are_refused_without_delay() {
             .unwrap();
     }
     eprintln!("figure: 12 kinds of odd manifests, 3 commands each, the longest answer {longest:?}");
+}
+
+#[test]
+fn directories_of_devsh_that_others_can_change_are_refused() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    run(&sandbox, 0);
+    let home = sandbox.home();
+    let cache = home.join(".cache/devsh/index");
+    fs::create_dir_all(&cache).unwrap();
+    let data = sandbox.data();
+    let places = [
+        home.join(".local"),
+        data.clone(),
+        data.join("envs"),
+        data.join("allow"),
+        home.join(".local/state/devsh"),
+        home.join(".local/state/devsh/projects"),
+        home.join(".cache/devsh"),
+        cache,
+    ];
+    let refused = |said: &str, hint: &str| {
+        for command in [&["status"][..], &["run", "--", "true"], &["deny"], &["gc"]] {
+            sandbox
+                .devsh(command)
+                .error(&["devsh keeps its files there", said, hint]);
+        }
+    };
+    for path in &places {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        fs::set_permissions(path, Permissions::from_mode(mode | 0o2)).unwrap();
+        refused("can be changed by every user", "chmod go-w");
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    run(&sandbox, 0);
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for path in &places {
+        chown(path, Some(4242), None).unwrap();
+        refused("belongs to user 4242", "directory of your own");
+        chown(path, Some(0), None).unwrap();
+    }
+    // The first user of a shared directory makes the names in it.
+    let shared = sandbox.root().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    let sandbox = sandbox.env("XDG_CACHE_HOME", &shared);
+    run(&sandbox, 0);
+    symlink(&home, shared.join("devsh")).unwrap();
+    std::os::unix::fs::lchown(shared.join("devsh"), Some(4242), None).unwrap();
+    run(&sandbox, 125).error(&["belongs to user 4242", "`XDG_CACHE_HOME`"]);
+    // The owner of the home directory decides in any case.
+    chown(sandbox.home(), Some(4242), None).unwrap();
+    run(&sandbox.env("XDG_CACHE_HOME", home.join(".cache")), 0);
+}
+
+#[test]
+fn a_prompt_uses_no_directory_that_others_can_change() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        sandbox.allow();
+        let data = sandbox.data();
+        let set = |mode| fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+        set(0o777);
+        let mut pty = sandbox.shell(shell);
+        let shown = pty.cd(sandbox.project());
+        assert!(shown.contains("can be changed by every user"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        set(0o700);
+        pty.run("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    });
 }

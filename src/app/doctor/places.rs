@@ -8,7 +8,7 @@ use std::{
 use url::Url;
 
 use crate::{
-    config::Config,
+    config::{Config, ownership::check_own_directories},
     context::Context,
     fetch,
     package::Glibc,
@@ -45,6 +45,11 @@ pub(super) fn checks(session: &Session<'_>, network: bool) -> Vec<Check> {
     ] {
         checks.push(writable(context, name, variable, path));
     }
+    checks.extend(check_own_directories(context).err().map(|exposed| {
+        let failure = Failure::from(&exposed);
+        let hint = failure.hints.first().cloned().unwrap_or_default();
+        Check::error("owner", failure.error, hint)
+    }));
     checks.push(file_system(context));
     checks.push(clock(context));
     let config = session.config();

@@ -1,7 +1,10 @@
 //! Hints for settings that cannot be used.
 
 use crate::{
-    config,
+    config::{
+        self,
+        ownership::{Exposure, OwnDirectoryExposed},
+    },
     report::failure::{Excerpt, Failure},
 };
 
@@ -36,5 +39,23 @@ impl From<&config::Error> for Failure {
             config::Error::Address { .. } => Self::new(error.to_string())
                 .hint("write a whole address such as `https://host/path/`"),
         }
+    }
+}
+
+impl From<&OwnDirectoryExposed> for Failure {
+    fn from(exposed: &OwnDirectoryExposed) -> Self {
+        let quoted = shell_escape::unix::escape(exposed.exposure.path().to_string_lossy());
+        let variable = exposed.variable;
+        Self::new(exposed.to_string())
+            .note("others could change the store, your approvals and downloads")
+            .hint(match exposed.exposure {
+                Exposure::Foreign { caller: true, .. } => "run devsh without `sudo`".to_owned(),
+                Exposure::Everyone(_) | Exposure::Group { .. } => {
+                    format!("run `chmod go-w {quoted}`")
+                }
+                Exposure::Foreign { .. } | Exposure::Links(_) => {
+                    format!("remove it, or point `{variable}` at a directory of your own")
+                }
+            })
     }
 }
