@@ -11,7 +11,7 @@ pub mod units;
 
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use url::Url;
 
 use crate::{
@@ -373,9 +373,14 @@ pub fn is_file_of_public_index(url: &Url) -> bool {
 
 /// Returns whether a server that decodes `%2e%2e%2f` can leave the prefix of an address.
 pub fn climbs(url: &Url) -> bool {
-    let path = percent_decode_str(url.path()).collect::<Vec<u8>>();
+    let mut path = url.path().as_bytes().to_vec();
+    // Some servers decode twice.
+    for _ in 0..2 {
+        path = percent_decode(&path).collect();
+    }
     let separates = |byte: &u8| matches!(byte, b'/' | b'\\');
-    path.split(separates).any(|name| name == b"..")
+    // Servers written in Java take `..;x` for `..`.
+    path.split(separates).any(|name| name.starts_with(b".."))
 }
 
 /// Returns whether `url` has the server of `prefix`, and a path that begins with the path of `prefix`.
@@ -493,6 +498,11 @@ mod tests {
             ("https://mirror.example:8443/other/files/a.whl", false),
             (
                 "https://mirror.example:8443/team/%2e%2e%2fother/a.whl",
+                false,
+            ),
+            ("https://mirror.example:8443/team/..;/other/a.whl", false),
+            (
+                "https://mirror.example:8443/team/%252e%252e%252fother/a.whl",
                 false,
             ),
             ("https://mirror.example:8443/team/../other/a.whl", false),
