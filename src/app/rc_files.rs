@@ -25,12 +25,10 @@ pub fn loads_devsh(line: &str) -> bool {
         .strip_prefix(". ")
         .or_else(|| line.strip_prefix("source "));
     if let Some(path) = sourced {
-        let path = path.trim().trim_matches(['\'', '"']);
         let own = ["hook.", "completions."]
             .iter()
             .any(|name| path.contains(&format!("/devsh/hooks/{name}")));
-        let is_one_word = !path.contains([';', '&', '|']);
-        return own && is_one_word;
+        return own && is_one_word(path.trim());
     }
     HostShell::ALL.iter().any(|shell| {
         ["hook", "completions"].iter().any(|command| {
@@ -38,6 +36,23 @@ pub fn loads_devsh(line: &str) -> bool {
                 || line == format!("devsh {command} {shell} | source")
         })
     })
+}
+
+/// Returns whether a shell takes `text` for one word.
+fn is_one_word(text: &str) -> bool {
+    let (mut quote, mut characters) = (None, text.chars().peekable());
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            // fish has this escape inside of quotes, too.
+            ('\\', _) if characters.peek() == Some(&'\'') => drop(characters.next()),
+            ('\'' | '"', None) => quote = Some(character),
+            (_, Some(open)) if open == character => quote = None,
+            (';' | '&' | '|', None) => return false,
+            (space, None) if space.is_whitespace() => return false,
+            _ => {}
+        }
+    }
+    quote.is_none()
 }
 
 #[cfg(test)]
@@ -52,6 +67,9 @@ mod tests {
             ". /home/u/.local/share/devsh/hooks/hook.zsh",
             ". '/home/a b/.local/share/devsh/hooks/completions.bash'",
             "source /x/devsh/hooks/hook.fish",
+            ". '/home/a;b|c&d/.local/share/devsh/hooks/hook.bash'",
+            ". '/home/it'\\''s/.local/share/devsh/hooks/hook.zsh'",
+            "source '/home/it\\'s/.local/share/devsh/hooks/hook.fish'",
         ] {
             assert!(loads_devsh(line), "{line}");
         }
@@ -59,6 +77,8 @@ mod tests {
             "# eval \"$(devsh hook bash)\"",
             "eval \"$(devsh hook bash)\"; rm x",
             ". /x/devsh/hooks/hook.bash && true",
+            ". '/x/devsh/hooks/hook.bash'; rm x",
+            ". /x/devsh/hooks/hook.bash x",
             "alias d=devsh",
             ". ~/.bash_aliases",
         ] {
