@@ -28,5 +28,6 @@ pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, stal
 pub use pin::{ExtendsPin, ExtendsPins};
 pub use problem::{Error, Problem};
 pub use python::{
-    LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets, is_plain_marker,
+    AskedAddresses, LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets,
+    is_plain_marker,
 };

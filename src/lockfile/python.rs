@@ -5,7 +5,7 @@
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
     ops::Range,
 };
@@ -134,12 +134,13 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
                 .map(option)
                 .collect::<Result<_, _>>()?,
         };
+        let asked = AskedAddresses::of(&key);
         let set = PythonSet {
             python: plain(raw.python)?,
             packages: raw
                 .packages
                 .into_iter()
-                .map(|line| requirement(line, &key))
+                .map(|line| requirement(line, &asked))
                 .collect::<Result<_, _>>()?,
             left_out: sorted(raw.left_out)?,
             absent: sorted(raw.absent)?,
@@ -159,7 +160,10 @@ fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, SpannedProblem> {
     Ok(texts)
 }
 
-fn requirement(raw: RawRequirement, key: &PythonKey) -> Result<LockedRequirement, SpannedProblem> {
+fn requirement(
+    raw: RawRequirement,
+    asked: &AskedAddresses<'_>,
+) -> Result<LockedRequirement, SpannedProblem> {
     let (span, at) = (raw.sha256.span(), raw.requirement.span());
     let mut digests = Vec::new();
     for digest in raw.sha256.into_inner() {
@@ -171,7 +175,7 @@ fn requirement(raw: RawRequirement, key: &PythonKey) -> Result<LockedRequirement
         requirement: text,
         sha256: digests,
     };
-    match key.check(&package) {
+    match asked.check(&package) {
         Ok(()) => Ok(package),
         Err(LockedPackageFault::NoDigest) => Err(invalid("a list of digests", "[]", span)),
         Err(LockedPackageFault::Inexact) => {
@@ -205,18 +209,44 @@ impl LockedRequirement {
     }
 }
 
-impl PythonKey {
-    /// Checks a package that answers these requirements: it is exact, has digests or a commit, and comes from an index
-    /// or from an address that the requirements have. A lockfile alone cannot add an address.
+/// The packages with addresses that requirements name. A lockfile alone cannot add one.
+///
+/// A requirement without a name or a commit admits all of them.
+pub struct AskedAddresses<'k>(BTreeSet<AddressedPackage<'k>>);
+
+impl<'k> AskedAddresses<'k> {
+    pub fn of(key: &'k PythonKey) -> Self {
+        let asked = [&key.requirements, &key.constraints, &key.overrides].into_iter();
+        let asked = asked.flatten().filter_map(|one| AddressedPackage::of(one));
+        let without_branches = asked.map(|one| AddressedPackage {
+            commit: one.commit.filter(|commit| is_commit(commit)),
+            ..one
+        });
+        Self(without_branches.collect())
+    }
+
+    fn admits(&self, locked: &AddressedPackage<'_>) -> bool {
+        let names = [None, locked.name.clone()].into_iter();
+        names
+            .flat_map(|name| [None, locked.commit].map(|commit| (name.clone(), commit)))
+            .any(|(name, commit)| {
+                self.0.contains(&AddressedPackage {
+                    name,
+                    commit,
+                    ..*locked
+                })
+            })
+    }
+
+    /// Checks a package that answers the requirements: it is exact, has digests or a commit, and comes from an index or
+    /// from one of these addresses.
     pub fn check(&self, package: &LockedRequirement) -> Result<(), LockedPackageFault> {
         let text = package.requirement.as_str();
         if is_exact(text) {
             return has_digest(package);
         }
         let own = AddressedPackage::of(text).ok_or(LockedPackageFault::Inexact)?;
-        let asked = [&self.requirements, &self.constraints, &self.overrides].into_iter();
-        let mut asked = asked.flatten().filter_map(|one| AddressedPackage::of(one));
-        if !asked.any(|asked| asked.admits(&own)) {
+        if !self.admits(&own) {
             return Err(LockedPackageFault::OtherAddress);
         }
         match own.commit {
@@ -271,6 +301,7 @@ fn package_of(text: &str) -> Option<PackageName> {
 }
 
 /// A requirement with an address: `name @ https://…`, or an address without a name.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct AddressedPackage<'a> {
     name: Option<PackageName>,
     /// The address without revision and fragment.
@@ -310,15 +341,6 @@ impl<'a> AddressedPackage<'a> {
             fragment: fragment.trim(),
             commit: revision.map(|at| &address[at + 1..]),
         })
-    }
-
-    /// Returns whether a locked package answers this requirement.
-    fn admits(&self, locked: &Self) -> bool {
-        let commit = self.commit.filter(|commit| is_commit(commit));
-        self.address == locked.address
-            && self.fragment == locked.fragment
-            && (self.name.is_none() || self.name == locked.name)
-            && commit.is_none_or(|commit| locked.commit == Some(commit))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! They are kept as options of a list of requirements, which uv and pip understand alike.
 
+use std::collections::HashSet;
+
 use super::scope::Scope;
 use crate::manifest::Origin;
 
@@ -100,6 +102,7 @@ impl PackageSetting {
 /// Returns the settings as lines of a list of requirements and arguments of uv, without repetitions.
 pub(super) fn option_lines(settings: &[&PackageSetting]) -> Vec<String> {
     let mut indexes: Vec<(IndexRank, Option<&str>, &str)> = Vec::new();
+    let mut known = HashSet::new();
     let (mut replaced, mut public) = (false, false);
     let mut others = Vec::new();
     for setting in settings {
@@ -112,7 +115,7 @@ pub(super) fn option_lines(settings: &[&PackageSetting]) -> Vec<String> {
                 replaces_public,
             } => {
                 replaced |= replaces_public;
-                if !indexes.iter().any(|(_, _, known)| known == url) {
+                if known.insert(url) {
                     indexes.push((*rank, name.as_deref(), url));
                 }
             }
@@ -138,13 +141,9 @@ pub(super) fn option_lines(settings: &[&PackageSetting]) -> Vec<String> {
         Some(name) => format!("--default-index {name}={url}"),
         None => format!("--index-url {url}"),
     });
-    let mut lines: Vec<String> = Vec::new();
-    for line in extra.chain(default).chain(others) {
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
+    let mut known = HashSet::new();
+    let lines = extra.chain(default).chain(others);
+    lines.filter(|line| known.insert(line.clone())).collect()
 }
 
 /// Returns whether an option matters for installing exact packages.

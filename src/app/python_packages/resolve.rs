@@ -12,8 +12,8 @@ use crate::{
     },
     builder::{self, BuildRequest, PackageQuery, RequestedTool},
     lockfile::{
-        LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets,
-        Upgrade,
+        AskedAddresses, LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey,
+        PythonSet, PythonSets, Upgrade,
     },
     manifest::{DevShell, ShellName, Text},
     package::{CondaFloors, PackageName, Tool},
@@ -345,9 +345,9 @@ pub(super) fn compile(
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
     let pinned = pinned.map_err(Failure::from)?.into_iter();
     let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
+    let asked = AskedAddresses::of(query.key);
     for package in &packages {
-        query
-            .key
+        asked
             .check(package)
             .map_err(|fault| unusable(package, fault))?;
     }

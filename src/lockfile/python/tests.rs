@@ -18,7 +18,7 @@ fn a_locked_package_is_exact_or_at_an_address_that_was_asked_for() {
     };
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let check = |requirement: &str, digests: &[&str]| {
-        key.check(&LockedRequirement {
+        AskedAddresses::of(&key).check(&LockedRequirement {
             requirement: requirement.to_owned(),
             sha256: digests.iter().map(|&digest| digest.to_owned()).collect(),
         })

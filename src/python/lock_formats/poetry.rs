@@ -37,8 +37,9 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
     let mut lock = PythonLock::default();
     let mut without_groups = false;
     let mut sources = PoetrySources::new();
+    let older = older_files(&root);
     for node in tables(&root, "package") {
-        let package = package(file, &root, node)?;
+        let package = package(file, &older, node)?;
         let reference = node
             .get("source")
             .and_then(|source| source.get("reference"));
@@ -138,22 +139,28 @@ fn package_roots(
         .collect()
 }
 
-fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackage, Error> {
+/// Returns the files by package. Before poetry 1.2 those of all packages were in one table.
+fn older_files<'n, 's>(root: &'n Node<'s>) -> BTreeMap<String, &'n [Node<'s>]> {
+    let files = root.get("metadata").and_then(|node| node.get("files"));
+    let entries = files.map(Node::entries).unwrap_or_default().iter();
+    // The first one of a name counts.
+    let entries = entries.rev();
+    entries
+        .map(|entry| (normalize(&entry.key), entry.node.elements()))
+        .collect()
+}
+
+fn package(
+    file: &Text,
+    older: &BTreeMap<String, &[Node<'_>]>,
+    node: &Node<'_>,
+) -> Result<PythonPackage, Error> {
     let missing =
         |key: &str| lock_error(file, node.span.clone(), format!("a package has no `{key}`"));
     let name = name(file, node.get("name").ok_or_else(|| missing("name"))?)?;
-    // Before poetry 1.2 the digests of all packages were in one table.
-    let files = root
-        .get("metadata")
-        .and_then(|node| node.get("files"))
-        .map(Node::entries);
-    let older = files
-        .unwrap_or_default()
-        .iter()
-        .find(|entry| normalize(&entry.key) == name);
-    let listed = match (node.get("files"), older) {
+    let listed = match (node.get("files"), older.get(&name)) {
         (Some(files), _) => files.elements(),
-        (None, Some(entry)) => entry.node.elements(),
+        (None, Some(files)) => files,
         (None, None) => &[],
     };
     let mut digests: Vec<String> = listed
