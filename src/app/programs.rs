@@ -44,6 +44,8 @@ pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
 
 /// The name under which the scripts of Python packages are listed.
 pub const PACKAGES: &str = "Python packages";
+/// The name under which the scripts of directories are listed that are installed as packages, as the project itself.
+pub const LOCAL_PACKAGES: &str = "local packages";
 
 /// Records that the user allows the project in the state that was read.
 ///
@@ -507,12 +509,7 @@ fn compare(
         }
     }
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
-    let scripts: BTreeSet<String> = built
-        .package_programs
-        .iter()
-        .filter(|name| is_on_host(session, name))
-        .cloned()
-        .collect();
+    let scripts = programs_on_host(session, &built.package_programs);
     let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
     if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
         let names = approved.names.entry(PACKAGES.to_owned()).or_default();
@@ -520,6 +517,11 @@ fn compare(
     } else {
         new.extend(new_programs(PACKAGES, &scripts, &known));
     }
+    // No lockfile has the scripts of a directory.
+    let scripts = programs_on_host(session, &built.directory_programs);
+    let known = approved.names.get(LOCAL_PACKAGES);
+    let known = known.cloned().unwrap_or_default();
+    new.extend(new_programs(LOCAL_PACKAGES, &scripts, &known));
     new
 }
 
@@ -594,15 +596,17 @@ fn conda_package(name: &str) -> String {
     format!("conda package {name}")
 }
 
-/// Returns whether the host shell has a program of this name.
-fn is_on_host(session: &Session<'_>, name: &str) -> bool {
+/// Returns the names that programs of the host shell have too.
+fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String> {
     let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();
     let data = &session.context.directories.data;
-    pathlist::split(path)
+    let directories: Vec<&Path> = pathlist::split(path)
         .map(Path::new)
         .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
-        .any(|directory| directory.join(name).exists())
+        .collect();
+    let is_on_host = |name: &&String| directories.iter().any(|one| one.join(name).exists());
+    names.iter().filter(is_on_host).cloned().collect()
 }
 
 /// Returns the names of a dev shell that was built and that the user has not approved.

@@ -27,8 +27,10 @@ pub struct BuiltShell {
     pub env: Vec<(VarName, Change)>,
     /// The tools, in the order of their names.
     pub tools: Vec<RealisedTool>,
-    /// The programs of the Python packages and of the project itself, sorted. Tools hide those of the same name.
+    /// The scripts of the Python packages, sorted. Tools hide those of the same name.
     pub package_programs: Vec<String>,
+    /// The scripts of the project and of other directories that are installed as packages, sorted.
+    pub directory_programs: Vec<String>,
     /// The programs of each conda package that the lockfile has and that no requested package says it needs.
     pub unneeded_packages: BTreeMap<String, BTreeSet<String>>,
     /// The store objects that it needs; the head of a profile's record has them.

@@ -40,6 +40,8 @@ struct ProfilePrograms {
     by_tool: BTreeMap<Tool, Vec<String>>,
     /// The names of all scripts of Python packages.
     of_packages: BTreeSet<String>,
+    /// The names of all scripts of the project and other directories that are installed as packages.
+    of_directories: BTreeSet<String>,
     conflicts: Vec<BuildNotice>,
 }
 
@@ -202,6 +204,7 @@ fn describe(
         profile,
         tools,
         package_programs: programs.of_packages.iter().cloned().collect(),
+        directory_programs: programs.of_directories.iter().cloned().collect(),
         unneeded_packages: unneeded.unwrap_or_default(),
         objects,
         notices,
@@ -275,11 +278,13 @@ impl ProfilePrograms {
         }
         if let Some(python) = python {
             // Tools come before the scripts of packages.
-            let editable = python.editable.iter().map(|one| &one.directory);
-            for directory in editable.chain([&python.object]) {
+            let editable = python.editable.as_ref();
+            let editable = editable.map(|one| (&one.directory, &mut all.of_directories));
+            let packages = (&python.object, &mut all.of_packages);
+            for (directory, names) in editable.into_iter().chain([packages]) {
                 for (name, target) in list_programs(directory)? {
                     if !is_interpreter(&name) {
-                        all.of_packages.insert(name.clone());
+                        names.insert(name.clone());
                         let program = ProfileProgram {
                             tool: None,
                             target,

@@ -16,7 +16,7 @@ use crate::{
 /// The first bytes of every record.
 const MAGIC: [u8; 8] = *b"devshenv";
 /// Counts changes of what follows the head.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// Longest accepted record, in bytes.
 const LIMIT: u64 = 64 << 20;
 

@@ -290,6 +290,7 @@ fn records_keep_every_path() {
             programs: vec!["ruff".to_owned()],
         }],
         package_programs: vec!["pytest".to_owned()],
+        directory_programs: vec!["shop".to_owned()],
         unneeded_packages: [("guest".to_owned(), ["g".to_owned()].into())].into(),
         objects: vec![odd.into()],
         notices: Vec::new(),

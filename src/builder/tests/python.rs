@@ -173,7 +173,8 @@ fn an_environment_is_a_sealed_object_without_the_project() {
         by_tool,
         [(&python, &names[..]), (&uv, &["uv".to_owned()][..])]
     );
-    assert_eq!(built.package_programs, ["pytest", "serve"]);
+    assert_eq!(built.package_programs, ["pytest"]);
+    assert_eq!(built.directory_programs, ["serve"]);
     let profile = &built.profile;
     let packages = profile.join("lib/python3.12/site-packages");
     let path = fs::read_to_string(packages.join("_devsh.pth")).unwrap();
