@@ -116,8 +116,6 @@ impl Uv<'_> {
             .env("UV_NO_CONFIG", "1")
             .env("UV_LINK_MODE", "copy")
             .env("UV_PYTHON_DOWNLOADS", "never")
-            // A build backend in the project must not leave bytecode there.
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             // Trust the certificates of the system, by uv's new and its old name for it.
             .env("UV_SYSTEM_CERTS", "1")
             .env("UV_NATIVE_TLS", "1")
@@ -184,6 +182,10 @@ impl Uv<'_> {
     /// Runs uv, shows each of its steps and returns what it wrote about them.
     pub(super) fn run(&self, mut command: Command, meter: &dyn Meter) -> Result<Vec<u8>, UvError> {
         let failed = |error| files::at("run", self.program)(error);
+        // Builds neither leave bytecode in the project nor run bytecode that is there instead of the source.
+        let bytecode =
+            tempfile::tempdir().map_err(files::at("create", Path::new("a temporary directory")))?;
+        command.env("PYTHONPYCACHEPREFIX", bytecode.path());
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let mut output = Vec::new();

@@ -1314,6 +1314,86 @@ fn a_script_of_a_package_that_hides_a_program_needs_approval() {
     assert_eq!(run("ls").success().stdout, "tester 3.0\n");
 }
 
+/// Writes a project that is installed with these scripts, and a backend that takes them from `pyproject.toml`.
+fn write_scripts(sandbox: &Sandbox, scripts: &[&str]) {
+    let lines: Vec<String> = scripts
+        .iter()
+        .map(|name| format!("{name} = \"demo:main\"\n"))
+        .collect();
+    let project = "[project]\nname = \"demo\"\nversion = \"1.0\"\n[build-system]\nrequires = []\n\
+                   build-backend = \"backend\"\nbackend-path = [\".\"]\n[project.scripts]\n";
+    sandbox.write("pyproject.toml", format!("{project}{}", lines.concat()));
+    let backend = BACKEND.replace(
+        "names = [",
+        "scripts = open(\"pyproject.toml\").read().partition(\"[project.scripts]\")[2].replace('\"', '')\n        \
+         wheel.writestr(information + \"entry_points.txt\", \"[console_scripts]\" + scripts)\n        \
+         names = [information + \"entry_points.txt\", ",
+    );
+    sandbox.write("backend.py", backend);
+    sandbox.write("src/demo.py", "def main():\n    print('demo')\n");
+    sandbox.write(
+        "uv.lock",
+        "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"demo\"\nversion = \"1.0\"\n\
+         source = { editable = \".\" }\n",
+    );
+}
+
+#[test]
+fn a_script_of_the_project_that_hides_a_program_needs_approval() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    // Its own script hides nothing and asks nothing.
+    write_scripts(&sandbox, &["shop"]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(!shown.contains("program of"), "{shown}");
+    let run = |name: &str| sandbox.devsh(&["run", "--", name]);
+    assert_eq!(run("shop").success().stdout, "demo\n");
+    write_scripts(&sandbox, &["shop", "ls"]);
+    let error = "has programs that you have not approved: `ls` of `local packages`";
+    run("shop").code(3).error(&[error]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("program of local packages  ls"), "{shown}");
+    assert_eq!(run("ls").success().stdout, "demo\n");
+    // Also if the first approval has to name it.
+    let Some(other) = repository(&server) else {
+        return;
+    };
+    write_scripts(&other, &["shop", "ls"]);
+    let shown = other.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("program of local packages  ls"), "{shown}");
+    let outcome = other.devsh(&["run", "--", "ls"]);
+    assert_eq!(outcome.success().stdout, "demo\n");
+}
+
+#[test]
+fn a_build_of_the_project_runs_no_bytecode_of_the_project() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_scripts(&sandbox, &["shop"]);
+    sandbox.allow();
+    python(
+        &sandbox,
+        "import importlib.util, py_compile\n\
+         open('evil.py', 'w').write(\"open('evil', 'w')\\n\" + open('backend.py').read())\n\
+         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH\n\
+         place = importlib.util.cache_from_source('backend.py')\n\
+         py_compile.compile('evil.py', cfile=place, invalidation_mode=mode)",
+    );
+    let bytecode = sandbox.project().join("__pycache__");
+    let before = fs::read_dir(&bytecode).unwrap().count();
+    let ran = sandbox.home().join("ran");
+    fs::remove_file(&ran).expect("the project was built");
+    write_scripts(&sandbox, &["shop", "other"]);
+    sandbox.devsh(&["run", "--", "other"]).success();
+    assert!(ran.exists(), "the project was not built again");
+    assert!(!sandbox.project().join("evil").exists(), "bytecode ran");
+    assert_eq!(fs::read_dir(&bytecode).unwrap().count(), before);
+}
+
 #[test]
 fn a_lock_runs_no_uv_of_another_server() {
     let (server, other) = (Server::start(), Server::start());
