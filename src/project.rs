@@ -9,6 +9,7 @@ pub mod detect;
 mod dotted_keys;
 pub mod fact_groups;
 pub mod import_files;
+mod in_tree_code;
 pub mod layers;
 pub mod locate;
 mod members;

@@ -21,6 +21,7 @@ use super::{
     approval_summary::{Fact, Facts, fact_name, key_path},
     build_packages::{BuildPackages, UvBuildSettings, can_read_settings},
     dotted_keys::{find, remove_all},
+    in_tree_code::{ENTRY_POINTS, NamedBackend, build_entry_points, is_metadata},
     reader::{Bytes, Error, Inputs},
 };
 
@@ -138,10 +139,16 @@ const CODE_FILES: [&str; 7] = [
 const HATCH_KEYS: &[&str] = &["envs", "publish"];
 /// Keys whose file a build writes or reads as text, by their last words.
 const TEXT_KEYS: &[&str] = &[
+    "description-file",
+    "description_file",
     "dynamic.version.file",
     "dynamic.readme.file",
     "dynamic.description.file",
     "dynamic.dependencies.file",
+    "fancy-pypi-readme.fragments.path",
+    "license.file",
+    "readme",
+    "readme.file",
     "version-file",
     "version_file",
     "write-to",
@@ -247,9 +254,11 @@ impl<'f> InputCollector<'f> {
         if let Some(compiler) = packages.compiler() {
             self.compiled.insert(folder.to_owned(), compiler);
         }
+        let has_plugins = self.add_entry_points(folder, &NamedBackend::of(&project))?;
         let mut installed = counted_settings(&project, &packages);
         let mut code = self.code_files(folder, &installed, &files)?;
-        if packages.are_all_known() && code.iter().any(|file| can_read_settings(&file.bytes)) {
+        let can_read = |file: &CodeFile| can_read_settings(&file.bytes);
+        if packages.are_all_known() && (has_plugins || code.iter().any(can_read)) {
             installed = counted_settings(&project, &packages.and_others());
             code = self.code_files(folder, &installed, &files)?;
         }
@@ -293,21 +302,25 @@ impl<'f> InputCollector<'f> {
         project: &Table,
         files: &[SettingsFile],
     ) -> Result<Vec<CodeFile>, Error> {
-        let mut scripts = backend_files(project);
+        let mut found = self.backend_files(folder, &NamedBackend::of(project));
         let mut settings = project.clone();
         remove_all(&mut settings, METADATA_KEYS);
+        let mut folders = BTreeSet::from([folder.to_owned()]);
         let tables = files.iter().map(|one| &one.table).chain([&settings]);
-        let named = tables.flat_map(named_files);
-        scripts.extend(named.filter(|file| !is_prose(file)));
-        scripts.extend(CODE_FILES.map(str::to_owned));
-        let mut found = Vec::new();
-        for script in scripts {
-            let name = within(folder, &script);
-            let path = self.files.root().join(&name);
+        for named in tables.flat_map(named_files) {
+            let name = within(folder, &named);
             // Every other name is watched, so a new file is noticed.
-            if !path.is_dir() && self.files.exists(&name) {
-                found.push(name);
+            if self.files.root().join(&name).is_dir() {
+                folders.insert(name);
+            } else if self.files.exists(&name) {
+                let around = name.rsplit_once('/').map_or("", |(around, _)| around);
+                folders.insert(around.to_owned());
+                found.insert(name);
             }
+        }
+        for folder in folders {
+            let names = CODE_FILES.map(|file| within(&folder, file));
+            found.extend(names.into_iter().filter(|name| self.is_file(name)));
         }
         if found.len() > MAX_SCRIPTS {
             let message = format!(
@@ -323,6 +336,58 @@ impl<'f> InputCollector<'f> {
             }
         }
         Ok(code)
+    }
+
+    /// Returns the files of a build backend in the project, and of the packages around it.
+    fn backend_files(&mut self, folder: &str, backend: &NamedBackend<'_>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for place in backend.places() {
+            let inner = join_text(folder, &place.folder);
+            let names = self.files.names(&inner).into_iter();
+            let modules = names.filter(|name| place.is_module(name));
+            let candidates = modules.chain([place.source()]);
+            let candidates = candidates.map(|name| within(&inner, &name));
+            found.extend(candidates.filter(|name| self.is_file(name)));
+        }
+        found
+    }
+
+    /// Adds the plugins of the build that metadata in the project names. Returns whether there are any.
+    fn add_entry_points(
+        &mut self,
+        folder: &str,
+        backend: &NamedBackend<'_>,
+    ) -> Result<bool, Error> {
+        let places = backend.places().len() + backend.import_directories().len();
+        if places > MAX_SCRIPTS {
+            let message = format!(
+                "its build backend can be in {places} places, and devsh reads at most {MAX_SCRIPTS}"
+            );
+            return Err(self.too_much(&within(folder, PYPROJECT), message));
+        }
+        let mut has_plugins = false;
+        for inner in backend.import_directories() {
+            let inner = join_text(folder, &inner);
+            let names = self.files.names(&inner).into_iter();
+            for metadata in names.filter(|name| is_metadata(name)) {
+                let name = format!("{}/{ENTRY_POINTS}", within(&inner, &metadata));
+                let bytes = self.read(&name)?.unwrap_or_default();
+                let plugins = build_entry_points(&bytes);
+                self.input.list(plugins.iter(), DigestInput::bytes);
+                if !plugins.is_empty() {
+                    has_plugins = true;
+                    let text = plugins.join(", ");
+                    let fact = Fact::meaning(text.clone(), text.as_bytes(), &name);
+                    self.facts.add("build plugins", &[&name], fact)?;
+                }
+            }
+        }
+        Ok(has_plugins)
+    }
+
+    /// Returns whether a file exists, which is watched.
+    fn is_file(&mut self, name: &str) -> bool {
+        !self.files.root().join(name).is_dir() && self.files.exists(name)
     }
 
     fn read(&mut self, name: &str) -> Result<Bytes, Error> {
@@ -435,39 +500,6 @@ fn counted_settings(project: &Table, packages: &BuildPackages) -> Table {
         }
     }
     counted
-}
-
-/// Returns the possible files of a build backend that is a module of the project itself, relative to its directory.
-fn backend_files(project: &Table) -> BTreeSet<String> {
-    let backend = find(project, "build-system.build-backend").and_then(Value::as_str);
-    let paths = find(project, "build-system.backend-path").and_then(Value::as_array);
-    let module = backend.map(|backend| backend.split(':').next().unwrap_or(backend));
-    let module = module.map(|module| module.trim().replace('.', "/"));
-    let mut files = BTreeSet::new();
-    for path in paths.into_iter().flatten().filter_map(Value::as_str) {
-        if let Some(module) = &module {
-            let place = join_text(path, module);
-            files.extend([format!("{place}.py"), format!("{place}/__init__.py")]);
-        }
-    }
-    files
-}
-
-/// Returns whether a file is text about the project, which builds put into its description and do not run.
-fn is_prose(file: &str) -> bool {
-    let name = file.rsplit('/').next().unwrap_or(file).to_ascii_uppercase();
-    let (stem, end) = name.split_once('.').unwrap_or((&name, ""));
-    let stems = [
-        "README",
-        "CHANGELOG",
-        "CHANGES",
-        "HISTORY",
-        "NEWS",
-        "AUTHORS",
-        "LICENSE",
-        "LICENCE",
-    ];
-    stems.contains(&stem) && ["", "MD", "RST", "TXT"].contains(&end)
 }
 
 /// Returns the texts of build settings that can name a file with code: every text with any ending, and the scripts in

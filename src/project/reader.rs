@@ -213,6 +213,18 @@ impl Inputs {
         watched.stamp.is_some()
     }
 
+    /// Returns the names in a directory, sorted; none if the user has not approved that files outside of the project are
+    /// opened.
+    pub(super) fn names(&self, folder: &str) -> Vec<String> {
+        let path = self.root.join(folder);
+        if !is_inside(&self.root, &path) && self.has_refused() {
+            return Vec::new();
+        }
+        let found = files::list(&path).unwrap_or_default();
+        let names = found.iter().filter_map(|path| path.file_name()?.to_str());
+        names.map(ToOwned::to_owned).collect()
+    }
+
     /// Watches a file that is not part of the project, such as an approval.
     pub fn watch(&mut self, path: &Path) {
         let watched = Watched::look(path, self.now);

@@ -1354,7 +1354,10 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
     let error = "has programs that you have not approved: `ls` of `local packages`";
     run("shop").code(3).error(&[error]);
     let shown = sandbox.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("program of local packages  ls"), "{shown}");
+    assert!(
+        shown.contains("program of local packages, also on your PATH  ls"),
+        "{shown}"
+    );
     assert_eq!(run("ls").success().stdout, "demo\n");
     // Also if the first approval has to name it.
     let Some(other) = repository(&server) else {
@@ -1362,7 +1365,10 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
     };
     write_scripts(&other, &["shop", "ls"]);
     let shown = other.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("program of local packages  ls"), "{shown}");
+    assert!(
+        shown.contains("program of local packages, also on your PATH  ls"),
+        "{shown}"
+    );
     let outcome = other.devsh(&["run", "--", "ls"]);
     assert_eq!(outcome.success().stdout, "demo\n");
 }

@@ -278,23 +278,52 @@ fn sources_of_code_in_a_python_environment_need_approval() {
 }
 
 #[test]
-fn prose_that_a_build_puts_into_the_description_needs_no_approval() {
-    let sandbox = Sandbox::new();
-    let settings = "[project]\nname = \"app\"\nversion = \"1\"\n[build-system]\nrequires = []\n\
-                    [tool.hatch.metadata.hooks.fancy-pypi-readme]\nfragments = [{ path = \"README.md\" }, { path = \"notes.md\" }]\n";
-    sandbox.write("pyproject.toml", settings);
-    let lock = "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
-                source = { editable = \".\" }\n";
-    sandbox.write("uv.lock", lock);
-    for (name, refused) in [("README.md", false), ("notes.md", true)] {
-        sandbox.write("README.md", "one\n");
-        sandbox.write("notes.md", "one\n");
+fn a_file_that_a_setting_names_is_code_unless_its_key_reads_text() {
+    let fragments =
+        "[tool.hatch.metadata.hooks.fancy-pypi-readme]\nfragments = [{ path = 'notes.md' }]\n";
+    let script = "[tool.poetry.build]\nscript = 'README.txt'\n";
+    let cmake = "[tool.scikit-build]\ncmake.source-dir = 'cpp'\n";
+    let crate_of_extension = "[[tool.setuptools-rust.ext-modules]]\npath = 'ext/Cargo.toml'\n";
+    let backend = "backend-path = ['_b']\nbuild-backend = 'pkg.sub.be'\n";
+    let plugins =
+        "[console_scripts]\nx = a:f\n[setuptools.finalize_distribution_options]\nx = a:f\n";
+    let scripts = "[console_scripts]\nx = a:f\n[pytest11]\nx = a:f\n";
+    for (settings, name, content, refused) in [
+        (fragments, "notes.md", "two\n", false),
+        (script, "README.txt", "two\n", true),
+        (cmake, "cpp/CMakeLists.txt", "two\n", true),
+        (crate_of_extension, "ext/build.rs", "two\n", true),
+        (backend, "_b/pkg/__init__.py", "two\n", true),
+        (backend, "_b/pkg/sub/__init__.py", "two\n", true),
+        (backend, "_b/pkg/sub/be.py", "two\n", true),
+        (backend, "_b/pkg/sub/be.abi3.so", "two\n", true),
+        (backend, "_b/a.dist-info/entry_points.txt", plugins, true),
+        ("", "a.egg-info/entry_points.txt", plugins, true),
+        ("", "a.egg-info/entry_points.txt", scripts, false),
+        (fragments, "b.egg-info/entry_points.txt", scripts, false),
+        (
+            "build-backend = 'setuptools.build_meta'\n",
+            "a.egg-info/entry_points.txt",
+            plugins,
+            false,
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let project = "[project]\nname = \"app\"\nversion = \"1\"\n[build-system]\n\
+             requires = [\"hatch-fancy-pypi-readme\", \"poetry-core\", \"scikit-build-core\", \"setuptools-rust\"]\n";
+        sandbox.write("pyproject.toml", format!("{project}{settings}"));
+        let lock = "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
+                    source = { editable = \".\" }\n";
+        sandbox.write("uv.lock", lock);
+        for named in ["notes.md", "README.txt", "ext/Cargo.toml"] {
+            sandbox.write(named, "one\n");
+        }
         // The build fails without an index. The approval still counts.
         sandbox.devsh(&["allow"]);
-        sandbox.write(name, "two\n");
-        let outcome = sandbox.devsh(&["run", "--", "true"]);
+        sandbox.write(name, content);
+        let outcome = sandbox.devsh(&["sync"]);
         let has_changed = outcome.stderr.contains("has changed since you allowed it");
-        assert_eq!(has_changed, refused, "{name}: {outcome}");
+        assert_eq!(has_changed, refused, "{settings} {name}: {outcome}");
     }
 }
 

@@ -112,7 +112,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             let (name, value) = match one {
                 NewName::CondaPackage(name) => ("conda package".to_owned(), name),
                 // Only those that come in front of programs of the user ask.
-                NewName::Program { tool, program } if [PACKAGES, LOCAL_PACKAGES].contains(&&**tool) => {
+                NewName::Program { tool, program }
+                    if [PACKAGES, LOCAL_PACKAGES].contains(&&**tool) =>
+                {
                     (format!("program of {tool}, also on your PATH"), program)
                 }
                 NewName::Program { tool, program } => (format!("program of {tool}"), program),
