@@ -176,12 +176,29 @@ __devsh_forget_checks() {
 # new ones.
 __devsh_alias() {
   \local __devsh_text
+  if __devsh_is_prompt_command "$1"; then
+    \builtin printf "devsh: alias \`%s\` is left out: your prompt runs a command of this name\n" "$1" >&2
+    \return 0
+  fi
   __devsh_alias_text "$1"
   __devsh_alias_names+=("$1")
   __devsh_alias_olds+=("$__devsh_text")
   \builtin alias "$1=$2"
   __devsh_alias_text "$1"
   __devsh_alias_news+=("$__devsh_text")
+}
+
+# Returns whether a command $1 is in code that bash parses at each prompt: an alias would run there without being typed.
+__devsh_is_prompt_command() {
+  \local __devsh_code __devsh_text IFS=$'\n' __devsh_before='[[:space:]](if|then|elif|else|while|until|do|time)[[:space:]]'
+  __devsh_code=$'\n'"${PROMPT_COMMAND[*]-}"
+  for __devsh_text in "${PS0-}" "${PS1-}" "${PS2-}" "${PS4-}"; do
+    [[ $__devsh_text != *\$\(* ]] || __devsh_code+=$'\n'${__devsh_text#*\$\(}
+    [[ $__devsh_text != *\`* ]] || __devsh_code+=$'\n'${__devsh_text#*\`}
+  done
+  __devsh_before="([;&|({!\`"$'\n'"]|$__devsh_before)[[:space:]]*([A-Za-z_][A-Za-z0-9_]*=[^[:space:]]*[[:space:]]+)*"
+  __devsh_text="$__devsh_before${1//./[.]}([^A-Za-z0-9._-]|\$)"
+  [[ $__devsh_code =~ $__devsh_text ]]
 }
 
 # Sets __devsh_text to the command that defines the alias $1 as it is now; empty if there is no such alias.

@@ -160,34 +160,44 @@ function __devsh_exit --on-event fish_exit
     return 0
 end
 
-# Aliases are functions: three parallel lists of names, hidden definitions and new definitions.
+# Aliases are functions: three parallel lists of names, hidden definitions and new definitions. Other functions call a
+# function too, such as the prompt of fish its `prompt_pwd`: for them an alias is what it hides.
 function __devsh_alias --argument-names __devsh_name __devsh_value
-    # Fish refuses functions with the names of its grammar.
-    builtin contains -- $__devsh_name and argparse begin break builtin case command continue else end eval exec for \
-        function if not or read return set status string switch test time while
+    # Fish refuses functions with the names of its grammar. `block` and `source` have an effect on their caller.
+    builtin contains -- $__devsh_name and argparse begin block break builtin case command continue else end eval exec for \
+        function if not or read return set source status string switch test time while
     and return 0
     set -ga __devsh_alias_names $__devsh_name
     set -ga __devsh_alias_olds "$(__devsh_alias_text $__devsh_name)"
-    # A function that begins with its own name would call itself forever. It calls the builtin, a function of fish or of
-    # the user that it hides, or the command. Other shells would not call an alias that it hides either.
+    set -l __devsh_program command $__devsh_name
+    builtin contains -- $__devsh_name (builtin -n); and set __devsh_program[1] builtin
+    set -l __devsh_hidden $__devsh_program
+    if builtin functions -q $__devsh_name
+        set __devsh_hidden __devsh_hidden_$__devsh_name
+        builtin functions -e $__devsh_hidden
+        builtin functions -c $__devsh_name $__devsh_hidden
+        # Other shells would not call an alias that an alias hides either.
+        string match -q -- "alias *" (builtin functions -Dv $__devsh_name)[5]; or set __devsh_program $__devsh_hidden
+    end
+    # A function that begins with its own name would call itself forever.
     if string match -q -- "$__devsh_name *" "$__devsh_value "
-        if builtin contains -- $__devsh_name (builtin -n)
-            set __devsh_value "builtin $__devsh_value"
-        else if builtin functions -q $__devsh_name
-            and not string match -q -- "alias *" (builtin functions -Dv $__devsh_name)[5]
-            builtin functions -e __devsh_hidden_$__devsh_name
-            builtin functions -c $__devsh_name __devsh_hidden_$__devsh_name
-            set __devsh_value __devsh_hidden_$__devsh_value
-        else
-            set __devsh_value "command $__devsh_value"
-        end
+        set __devsh_value "$__devsh_program$(string sub -s (math 1 + (string length -- $__devsh_name)) -- $__devsh_value)"
     end
     set -l __devsh_about (string escape -- "alias $__devsh_name=$argv[2]")
     # The text is evaluated when the alias is used, not here: an `end` in it would close the function.
     set -l __devsh_body (string escape -- "$__devsh_value \$argv")
     # Without --wraps: fish keeps it after the function is erased.
-    eval "function $__devsh_name --description $__devsh_about; eval $__devsh_body; end"
+    eval "function $__devsh_name --description $__devsh_about; if __devsh_is_typed; eval $__devsh_body
+        else; $__devsh_hidden \$argv; end; end"
     set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
+end
+
+# Returns whether the user has typed the alias that calls this, in a line that runs now. No other function is on the stack
+# then: a frame of a function has its name in quotes, whatever the language, and a line below it begins with a tab.
+function __devsh_is_typed
+    test -n "$(status current-commandline)"; or return
+    set -l __devsh_names (string escape --style=regex -- __devsh_is_typed $__devsh_alias_names | string join '|')
+    not status stack-trace | string match -rq -- "^(?!\t)(?![^'\"“”„‘’‚«»]*'(?:$__devsh_names)').*['\"“”„‘’‚«»]"
 end
 
 # Prints the definition of the function $argv; nothing if there is no such function.

@@ -134,6 +134,10 @@ __devsh_forget_checks() {
 
 # Aliases by name: the new values, and the kinds and values of hidden aliases.
 __devsh_alias() {
+  if __devsh_is_prompt_command $1; then
+    print -ru2 -- "devsh: alias \`$1\` is left out: your prompt runs a command of this name"
+    return 0
+  fi
   # A name is a regular or a global alias, not both.
   if (( $+aliases[$1] )); then
     __devsh_alias_olds[$1]=r$aliases[$1]
@@ -142,6 +146,17 @@ __devsh_alias() {
   fi
   __devsh_alias_news[$1]=$2
   builtin alias -- "$1=$2"
+}
+
+# Returns whether a command $1 is in code that zsh parses at each prompt: an alias would run there without being typed.
+__devsh_is_prompt_command() {
+  setopt local_options extended_glob
+  local text code=
+  for text in "$PS1" "$PS2" "$PS3" "$PS4" "$RPS1" "$RPROMPT" "$RPS2" "$RPROMPT2" "$SPROMPT"; do
+    [[ $text != *'$('* ]] || code+=$'\n'${text#*'$('}
+    [[ $text != *'`'* ]] || code+=$'\n'${text#*'`'}
+  done
+  [[ $code == *([\;\&\|\(\{\!\`$'\n']|[[:space:]](if|then|elif|else|while|until|do|time)[[:space:]])[[:space:]]#$1(|[^A-Za-z0-9._-]*) ]]
 }
 
 __devsh_restore_aliases() {

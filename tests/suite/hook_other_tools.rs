@@ -456,6 +456,40 @@ fn the_text_of_an_alias_runs_only_when_it_is_used() {
 }
 
 #[test]
+fn an_alias_does_not_run_in_the_prompt() {
+    for_each_shell(|shell| {
+        let sandbox = with(
+            "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
+        );
+        let rc = match shell {
+            HostShell::Bash => "word() { :; }; PROMPT_COMMAND='word x'",
+            HostShell::Zsh => "word() { :; }; setopt prompt_subst; RPROMPT='$(word x)'",
+            HostShell::Fish => {
+                "function word; end; function fish_right_prompt; word x; end; function caller; word; end\n\
+                 complete -c ls -a '(word x)'; bind \\cb 'word x'"
+            }
+        };
+        let mut pty = Pty::start(&sandbox, shell, &format!("{rc}\n{}", shell.hook_line()));
+        let shown = pty.enter();
+        assert_eq!(pty.run("hi"), "hi\n");
+        let ran = sandbox.home().join("ran");
+        assert!(!ran.exists(), "the prompt ran the alias");
+        let is_left_out = shown.contains("alias `word` is left out: your prompt runs");
+        assert_eq!(is_left_out, shell != HostShell::Fish, "{shown}");
+        if shell == HostShell::Fish {
+            pty.type_line("\u{2}caller; ls /\t >/dev/null");
+            assert!(!ran.exists(), "code of the user ran the alias");
+            for line in ["word", "other", "echo (word)", "true; and word"] {
+                pty.type_line(line);
+                fs::remove_file(&ran).unwrap_or_else(|_| panic!("`{line}` did not run"));
+            }
+        }
+        pty.leave();
+        assert_eq!(pty.var("ACTIVE"), None);
+    });
+}
+
+#[test]
 fn devsh_finds_its_files_when_the_project_sets_home() {
     for_each_shell(|shell| {
         for name in ["HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
