@@ -1,8 +1,8 @@
 //! Servers of files, as `sources.hosts` names them.
 
-use std::str::FromStr;
-
 use url::Url;
+
+use crate::util::address::parse_address;
 
 /// A server that a lockfile may name, and the beginning of the paths there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl FileHost {
     pub fn named(text: &str) -> Option<Self> {
         let written = !text.contains("//") && !text.starts_with('/');
         written.then_some(())?;
-        let url = Url::from_str(&format!("https://{}/", text.trim_end_matches('/'))).ok()?;
+        let url = parse_address(&format!("https://{}/", text.trim_end_matches('/'))).ok()?;
         let plain = url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()

@@ -15,9 +15,12 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value},
 };
-use crate::package::{
-    CondaChannel, CondaFloors, CondaRequirement, Glibc, MacosVersion, Sha256, System,
-    conda_package_of,
+use crate::{
+    package::{
+        CondaChannel, CondaFloors, CondaRequirement, Glibc, MacosVersion, Sha256, System,
+        conda_package_of,
+    },
+    util::address::parse_address,
 };
 
 /// Locked packages by the requirements that they answer, sorted.
@@ -221,7 +224,7 @@ fn add(
     raw: CondaLine,
     at: &Range<usize>,
 ) -> Result<(String, Vec<System>), SpannedProblem> {
-    let address = Url::parse(raw.url.get_ref()).ok();
+    let address = parse_address(raw.url.get_ref()).ok();
     let url = address
         .filter(|url| url.scheme() == "file" || lockable(url))
         .ok_or_else(|| Problem::Address(raw.url.get_ref().clone()).at(raw.url.span()))?;

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
 use toml::Spanned;
-use url::Url;
 
 use super::{
     address::lockable,
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     package::{Digest, ReleaseOption, Sha256, Source, Supplier, System, Tool, is_npm_place},
-    util::redact::redact_invalid,
+    util::{address::parse_address, redact::redact_invalid},
 };
 
 /// Stands for every system where an artifact is the same on all.
@@ -162,7 +161,7 @@ fn artifact(
     raw: ArtifactLine,
     line: &Range<usize>,
 ) -> Result<(Vec<System>, Artifact), SpannedProblem> {
-    let url = Url::parse(raw.url.get_ref())
+    let url = parse_address(raw.url.get_ref())
         .ok()
         .filter(lockable)
         .ok_or_else(|| Problem::Address(redact_invalid(raw.url.get_ref())).at(raw.url.span()))?;

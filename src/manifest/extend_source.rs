@@ -5,7 +5,7 @@ use std::fmt;
 use url::Url;
 
 use super::MANIFEST;
-use crate::util::paths::join_text;
+use crate::util::{address::parse_address, paths::join_text};
 
 /// A file to extend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ impl ExtendSource {
             return git(rest).map(Self::Git);
         }
         if entry.starts_with("https://") || entry.starts_with("http://") {
-            let url = Url::parse(entry).ok()?;
+            let url = parse_address(entry).ok()?;
             let anonymous = url.username().is_empty() && url.password().is_none();
             let file = url.fragment().is_none() && !url.path().ends_with('/');
             return (anonymous && file && (url.scheme() == "https" || is_local(&url)))
@@ -57,8 +57,10 @@ impl ExtendSource {
         match self {
             Self::Path(_) => Some(other),
             Self::Https(url) => {
+                // Joined to `https:`, a backslash is a slash: `\\host` would be another server.
+                let is_relative = !path.starts_with('/') && !path.contains('\\');
                 let joined = url.join(path).ok()?;
-                (!path.starts_with('/')).then(|| Self::parse(joined.as_str()))?
+                is_relative.then(|| Self::parse(joined.as_str()))?
             }
             Self::Git(git) => {
                 let folder = git.path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -118,7 +120,7 @@ impl fmt::Display for ExtendSource {
 fn git(rest: &str) -> Option<GitSource> {
     let (repository, place) = rest.split_once('#').unwrap_or((rest, ""));
     let (revision, path) = place.split_once(':').unwrap_or((place, MANIFEST));
-    let url = Url::parse(repository).ok()?;
+    let url = parse_address(repository).ok()?;
     let known = match url.scheme() {
         // Over ssh the name is part of the address, and no secret.
         "ssh" => url.password().is_none(),
@@ -198,6 +200,8 @@ mod tests {
             "git+https://h/r#HEAD^{/x}",
             "git+https://h/r#v1:../x.toml",
             "git+https://h/r?x#v1",
+            r"https://evil.example\@h/x.toml",
+            r"git+ssh://evil.example\@h/r#v1",
         ] {
             assert_eq!(ExtendSource::parse(entry), None, "{entry}");
         }
@@ -242,5 +246,7 @@ mod tests {
             None
         );
         assert!(beside(https, "https://other/x.toml").is_some());
+        assert_eq!(beside("https://h/a/b.toml", r"\\evil.example\c.toml"), None);
+        assert_eq!(beside("https://h/a/b.toml", r"a\..\c.toml"), None);
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use url::Url;
 
 use crate::util::{
-    address::directory_address,
+    address::{check_address, directory_address},
     redact::{redact_text, redact_url},
 };
 
@@ -38,6 +38,7 @@ impl CachePlace {
     /// Parses the address of a cache.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        check_address(text).ok()?;
         if let Some(rest) = text.strip_prefix("oci://") {
             let rest = rest.trim_end_matches('/');
             let (host, repository) = rest.split_once('/')?;
@@ -130,6 +131,8 @@ mod tests {
             ("s3://bucket/../other", None),
             ("s3:///a", None),
             ("oci://host", None),
+            (r"oci://evil.example\@host/team", None),
+            (r"https://evil.example\@host/c", None),
             ("ftp://host/a", None),
             ("host/a", None),
         ] {

@@ -9,7 +9,7 @@ use rattler_conda_types::{MatchSpec, PackageNameMatcher, ParseMatchSpecOptions, 
 use url::Url;
 
 use super::{Glibc, Invalid, LONGEST_REQUIREMENT, Requirement, System, SystemSet};
-use crate::util::redact::redact_invalid;
+use crate::util::{address::parse_address, redact::redact_invalid};
 
 /// The server of channels that are named without an address.
 pub const CONDA: &str = "https://conda.anaconda.org/";
@@ -57,7 +57,7 @@ impl FromStr for CondaChannel {
         } else {
             return Err(invalid());
         };
-        let mut url = Url::parse(&address).map_err(|_| invalid())?;
+        let mut url = parse_address(&address).map_err(|_| invalid())?;
         let plain = url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()

@@ -6,6 +6,7 @@ use super::marker::{Marker, normalize};
 use crate::{
     lockfile::{PythonKey, PythonSet, is_plain_marker},
     package::{Invalid, PackageName},
+    util::{address::check_address, redact::redact_text},
 };
 
 /// The fragment with the digest of a build's inputs.
@@ -149,6 +150,12 @@ impl FromStr for PythonRequirement {
             let (versions, marker) = rest.split_once(';').unwrap_or((rest, ""));
             (None, versions.trim(), marker)
         };
+        if let Some(url) = url
+            && check_address(url).is_err()
+        {
+            let expected = "a requirement with an address that all programs read alike";
+            return Err(Invalid::new(expected, &redact_text(text)));
+        }
         // uv reads such a name as a file, and more than a comparison as a part of an address or path.
         if names_archive(name) || !is_plain_marker(marker) {
             return Err(invalid());

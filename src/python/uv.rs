@@ -20,11 +20,12 @@ use crate::{
     fetch::Meter,
     package::System,
     store,
-    util::{child_process, files},
+    util::{
+        address::{PROJECT_ROOT, variable_names, variables},
+        child_process, files,
+    },
 };
 
-/// The variable with the project's root, in addresses of its local files (`file://${PROJECT_ROOT}/a.whl`).
-const ROOT: &str = "PROJECT_ROOT";
 /// Bytes of a path that an address cannot have.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -146,7 +147,7 @@ impl Uv<'_> {
             // An argument or variable would win over the list.
             command.env_remove("UV_DEFAULT_INDEX");
         }
-        command.env(ROOT, escaped(root));
+        command.env(PROJECT_ROOT, escaped(root));
         self.pass_variables(&text, &mut command)?;
         Ok(command)
     }
@@ -154,7 +155,7 @@ impl Uv<'_> {
     /// Passes the variables that lines refer to (`https://${TOKEN}@host/simple`); uv puts in their values.
     pub(super) fn pass_variables(&self, text: &str, command: &mut Command) -> Result<(), UvError> {
         for line in text.lines() {
-            for name in variables(line).filter(|name| *name != ROOT) {
+            for name in variable_names(line) {
                 command.env(name, self.variable(name, line)?);
             }
         }
@@ -207,16 +208,6 @@ impl Uv<'_> {
         let output = child_process::error_lines(&output, LINES, is_error);
         Err(UvError::Failed { output })
     }
-}
-
-/// Returns the variables that a line refers to as pip and uv read it: `${NAME}` of capitals, digits and underscores.
-fn variables(line: &str) -> impl Iterator<Item = &str> {
-    let parts = line.split("${").skip(1);
-    let names = parts.filter_map(|part| Some(part.split_once('}')?.0));
-    names.filter(|name| {
-        let letter = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit() || one == b'_';
-        !name.is_empty() && name.bytes().all(letter)
-    })
 }
 
 /// Returns the address of a local file or directory.

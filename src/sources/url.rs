@@ -17,7 +17,7 @@ use crate::{
     lockfile::Artifact,
     manifest::ToolRequest,
     package::{Digest, MinisignKey, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
-    util::{parallel, redact::redact_url},
+    util::{address::parse_address, parallel, redact::redact_url},
 };
 
 /// Downloads at the same time.
@@ -113,7 +113,7 @@ fn expanded(
     let expanded = options
         .expand(text, &release)
         .map_err(|error| invalid(error.to_string()))?;
-    let url = Url::parse(&expanded).map_err(|error| invalid(format!("`{text}`: {error}")))?;
+    let url = parse_address(&expanded).map_err(|error| invalid(format!("`{text}`: {error}")))?;
     lockable_address(url)
 }
 

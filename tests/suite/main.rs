@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod addresses;
 mod applications;
 mod background;
 mod cache;

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use url::{Host, Url};
 
-use crate::package::{Invalid, Sha256};
+use crate::{
+    package::{Invalid, Sha256},
+    util::address::parse_address,
+};
 
 /// The registry of names without a host.
 const DEFAULT_HOST: &str = "docker.io";
@@ -103,7 +106,7 @@ impl FromStr for Reference {
             && repository.split('/').all(component)
             && tag.is_none_or(valid_tag)
             && host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
-            && format!("https://{host}/").parse::<Url>().is_ok_and(|url| {
+            && parse_address(&format!("https://{host}/")).is_ok_and(|url| {
                 url.path() == "/" && url.username().is_empty() && url.password().is_none()
             });
         if !valid {

@@ -13,7 +13,11 @@ use crate::{
         marker::{Marker, normalize},
         requirement::PythonRequirement,
     },
-    util::paths::join_text,
+    util::{
+        address::{AddressFault, check_address, check_characters},
+        paths::join_text,
+        redact::redact_text,
+    },
 };
 
 /// Bytes of a path that an address cannot have.
@@ -24,6 +28,7 @@ const ESCAPED: &AsciiSet = &CONTROLS
     .add(b'%')
     .add(b'?')
     .add(b'[')
+    .add(b'\\')
     .add(b']')
     .add(b'{')
     .add(b'}');
@@ -51,6 +56,44 @@ pub(super) fn word(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Er
         ));
     }
     Ok(found.to_owned())
+}
+
+/// Returns an address or path that is data of a lockfile. It has no variables: nothing would show that they are sent.
+pub(super) fn locked_address(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
+    let found = address(file, key, node)?;
+    if found.contains("${") {
+        let message = format!("`{key}` refers to a variable, and no lockfile sends your variables");
+        return Err(lock_error(file, node.span.clone(), message));
+    }
+    Ok(found)
+}
+
+/// Returns an address or path that the approval shows. It may refer to variables (`https://${TOKEN}@host`).
+pub(super) fn address(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
+    let found = word(file, key, node)?;
+    let error = |fault| address_error(file, node.span.clone(), &found, &fault);
+    check_place(&found).map_err(error)?;
+    Ok(found)
+}
+
+/// Checks an address or a path.
+pub(super) fn check_place(text: &str) -> Result<(), AddressFault> {
+    if text.contains("://") {
+        check_address(text)
+    } else {
+        check_characters(text)
+    }
+}
+
+/// Returns the error for an address that cannot be used.
+pub(super) fn address_error(
+    file: &Text,
+    span: Range<usize>,
+    address: &str,
+    fault: &AddressFault,
+) -> Error {
+    let shown = redact_text(address);
+    lock_error(file, span, format!("`{shown}` cannot be used: {fault}"))
 }
 
 /// Returns a normalised name of a package, group or extra.
@@ -203,17 +246,21 @@ pub(super) fn is_public_index(index: &str) -> bool {
 
 /// Returns the wheels of an index that have an address, and a digest (`sha256:…`) at its place in the format.
 pub(super) fn index_wheels(
+    file: &Text,
     wheels: &[Node<'_>],
     digest: impl Fn(&Node<'_>) -> Option<String>,
-) -> Vec<PackageFile> {
-    let found = wheels.iter().filter_map(|wheel| {
-        Some(PackageFile {
-            url: wheel.get("url")?.text()?.to_owned(),
-            digest: digest(wheel)?,
-            size: wheel.get("size").and_then(Node::integer),
-        })
-    });
-    found.collect()
+) -> Result<Vec<PackageFile>, Error> {
+    let mut found = Vec::new();
+    for wheel in wheels {
+        if let (Some(url), Some(digest)) = (wheel.get("url"), digest(wheel)) {
+            found.push(PackageFile {
+                url: locked_address(file, "url", url)?,
+                digest,
+                size: wheel.get("size").and_then(Node::integer),
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// Returns whether the public index serves a file.

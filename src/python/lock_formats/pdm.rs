@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        LockedRepository, digest, directory, file_url, folder_of, is_public_file, lock_error,
-        locked_dependency, marker, name, names, tables, text, version, word,
+        LockedRepository, address, digest, directory, file_url, folder_of, is_public_file,
+        lock_error, locked_address, locked_dependency, marker, name, names, tables, text, version,
+        word,
     },
     pyproject,
     requirement_location::is_archive,
@@ -101,7 +102,7 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         };
         let digest = digest(file, hash)?;
         if let Some(url) = one.get("url") {
-            let url = word(file, "url", url)?;
+            let url = locked_address(file, "url", url)?;
             if !is_public_file(&url) {
                 let digest = digest.clone();
                 own_files.push(PackageFile {
@@ -145,7 +146,9 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
 
 fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
     let get = |key: &str| node.get(key).map(|one| word(file, key, one)).transpose();
-    if let Some(url) = get("git")? {
+    // pdm writes variables of `pyproject.toml` into these. They are part of the approval.
+    let place = |key: &str| node.get(key).map(|one| address(file, key, one)).transpose();
+    if let Some(url) = place("git")? {
         let Some(commit) = get("revision")? else {
             let message = "a repository needs a `revision`: run `pdm lock`";
             return Err(lock_error(file, node.span.clone(), message));
@@ -169,7 +172,7 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
             }
         });
     }
-    Ok(get("url")?.map_or(PackageSource::Index(None), PackageSource::Url))
+    Ok(place("url")?.map_or(PackageSource::Index(None), PackageSource::Url))
 }
 
 fn dependencies(file: &Text, node: &Node<'_>) -> Result<Vec<Dependency>, Error> {

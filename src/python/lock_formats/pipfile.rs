@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        LockedRepository, digest, directory, file_url, folder_of, is_public_index, lock_error,
-        marker, text, word,
+        LockedRepository, address, digest, directory, file_url, folder_of, is_public_index,
+        lock_error, marker, text, word,
     },
     requirement_location::is_archive,
 };
@@ -69,7 +69,7 @@ pub(super) fn add_sources<'n>(
         } else {
             SettingKind::Index {
                 name: None,
-                url: word(file, "url", url)?,
+                url: address(file, "url", url)?,
                 rank: IndexRank::InOrder,
                 replaces_public: true,
             }
@@ -139,7 +139,9 @@ fn package_source(
     indexes: &BTreeMap<&str, &str>,
 ) -> Result<PackageSource, Error> {
     let get = |key: &str| node.get(key).map(|one| word(file, key, one)).transpose();
-    Ok(if let Some(url) = get("git")? {
+    // pipenv keeps variables in its lockfile. They are part of the approval.
+    let git = node.get("git").map(|one| address(file, "git", one));
+    Ok(if let Some(url) = git.transpose()? {
         let commit = get("ref")?.unwrap_or_default();
         let subdirectory = get("subdirectory")?;
         let repository = LockedRepository {
@@ -151,7 +153,7 @@ fn package_source(
     } else if let Some(place) = node.get("file").or_else(|| node.get("path")) {
         let path = directory(file, "path", place)?;
         if path.contains("://") {
-            PackageSource::Url(word(file, "file", place)?)
+            PackageSource::Url(address(file, "file", place)?)
         } else if is_archive(&path) {
             PackageSource::Url(file_url(folder_of(file), &path))
         } else {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        LockedRepository, digest, directory, file_url, folder_of, is_public_index, lock_error,
-        locked_dependency, marker, marker_of, name, names, tables, text, version, word,
+        LockedRepository, address, digest, directory, file_url, folder_of, is_public_index,
+        lock_error, locked_address, locked_dependency, marker, marker_of, name, names, tables,
+        text, version, word,
     },
     poetry_bounds::{platform_marker, python_marker},
 };
@@ -224,11 +225,11 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
             .transpose()
     };
     let kind = source.get("type").and_then(Node::text);
+    let is_local = matches!(kind, Some("file" | "directory"));
     // A local path may have spaces.
-    let url = match kind {
-        Some("file" | "directory") => String::new(),
-        _ => get("url")?.unwrap_or_default(),
-    };
+    let url = source.get("url").filter(|_| !is_local);
+    let url = url.map(|node| locked_address(file, "url", node));
+    let url = url.transpose()?.unwrap_or_default();
     Ok(match kind {
         None | Some("legacy") => PackageSource::Index((!is_public_index(&url)).then_some(url)),
         Some("git") => {
@@ -400,7 +401,7 @@ fn dependency(
         let platform = bounds_marker(file, node.get("platform"), platform_marker)?;
         dependency.marker = markers.and(python).and(platform);
         dependency.source = match (node.get("url"), node.get("source").and_then(Node::text)) {
-            (Some(url), _) => Some(PackageSource::Url(word(file, "url", url)?)),
+            (Some(url), _) => Some(PackageSource::Url(address(file, "url", url)?)),
             (None, Some(name)) => sources.get(name).cloned(),
             (None, None) => None,
         };

@@ -2,7 +2,7 @@
 
 use super::fields::{
     LockedRepository, directory, file_url, folder_of, index_wheels, is_digest, is_public_file,
-    is_public_index, lock_error, marker, name, names, tables, text, version, word,
+    is_public_index, lock_error, locked_address, marker, name, names, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
@@ -78,10 +78,10 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         }
     };
     let wheels = match &source {
-        PackageSource::Index(_) => index_wheels(tables(node, "wheels"), |wheel| {
+        PackageSource::Index(_) => index_wheels(file, tables(node, "wheels"), |wheel| {
             let digest = wheel.get("hashes")?.get("sha256")?.text()?;
             Some(format!("sha256:{digest}"))
-        }),
+        })?,
         _ => Vec::new(),
     };
     let files = if public || !matches!(source, PackageSource::Index(None)) {
@@ -109,7 +109,7 @@ fn own_files(file: &Text, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error
     let mut own = Vec::new();
     for node in files {
         let url = match (node.get("url"), node.get("path")) {
-            (Some(url), _) => word(file, "url", url)?,
+            (Some(url), _) => locked_address(file, "url", url)?,
             (None, Some(path)) => file_url(folder_of(file), &directory(file, "path", path)?),
             (None, None) => continue,
         };
@@ -137,9 +137,13 @@ fn digests_of(file: &Text, one: &Node<'_>) -> Result<Vec<String>, Error> {
 fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
     let get =
         |table: &Node<'_>, key: &str| table.get(key).map(|one| word(file, key, one)).transpose();
+    let place = |table: &Node<'_>, key: &str| {
+        let found = table.get(key);
+        found.map(|one| locked_address(file, key, one)).transpose()
+    };
     if let Some(vcs) = node.get("vcs") {
         let kind = get(vcs, "type")?.unwrap_or_default();
-        let (url, commit) = (get(vcs, "url")?, get(vcs, "commit-id")?);
+        let (url, commit) = (place(vcs, "url")?, get(vcs, "commit-id")?);
         let (true, Some(url), Some(commit)) = (kind == "git", url, commit) else {
             let message = "only git repositories with a `url` and a `commit-id` can be installed";
             return Err(lock_error(file, vcs.span.clone(), message));
@@ -161,7 +165,7 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
         });
     }
     if let Some(archive) = node.get("archive") {
-        return match (get(archive, "url")?, archive.get("path")) {
+        return match (place(archive, "url")?, archive.get("path")) {
             (Some(url), _) => Ok(PackageSource::Url(url)),
             (None, Some(path)) => {
                 let path = directory(file, "path", path)?;
@@ -173,6 +177,6 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
             }
         };
     }
-    let index = get(node, "index")?.filter(|index| !is_public_index(index));
+    let index = place(node, "index")?.filter(|index| !is_public_index(index));
     Ok(PackageSource::Index(index))
 }

@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     fields::{
-        file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
+        address_error, check_place, file_url, folder_of, is_public_index, lock_error,
+        name as package_name, tables, text, word,
     },
     poetry_project,
     uv_sources::{PlacedRequirement, UvSources},
@@ -309,10 +310,8 @@ impl SettingsReader<'_> {
 
     /// Returns an address, which may be a local directory.
     fn place(&self, node: &Node<'_>, url: &str) -> Result<String, Error> {
-        if url.contains(char::is_control) || url.contains(' ') {
-            let message = "an address must be one word";
-            return Err(lock_error(self.file, node.span.clone(), message));
-        }
+        check_place(url)
+            .map_err(|fault| address_error(self.file, node.span.clone(), url, &fault))?;
         Ok(if url.contains("://") {
             url.to_owned()
         } else {

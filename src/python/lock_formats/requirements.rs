@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     LockFiles,
-    fields::{file_url, folder_of, is_digest, is_public_index, lock_error},
+    fields::{address_error, file_url, folder_of, is_digest, is_public_index, lock_error},
     pyproject,
     requirement_lines::{
         IncludedList, RequirementLine, editable, included_list, option_value, split_lines,
@@ -22,7 +22,7 @@ use crate::{
         scope::Scope,
         settings::{IndexRank, PackageSetting, SettingKind},
     },
-    util::paths::join_text,
+    util::{address::check_address, paths::join_text},
 };
 
 /// The name of the list of packages that devsh itself resolved.
@@ -235,7 +235,8 @@ impl<'f> RequirementListReader<'f> {
                     return Err(lock_error(text, line.span, message));
                 }
                 // uv fetches it when it resolves. It can only narrow what is chosen.
-                let kind = SettingKind::RemoteConstraints(format!("-c {}", included.name()));
+                let address = self.place(text, &line, included.name())?;
+                let kind = SettingKind::RemoteConstraints(format!("-c {address}"));
                 self.setting(text, scope, &line, kind);
                 continue;
             }
@@ -362,7 +363,7 @@ impl<'f> RequirementListReader<'f> {
             } else {
                 SettingKind::Index {
                     name: None,
-                    url: self.place(&url),
+                    url: self.place(text, line, &url)?,
                     rank,
                     replaces_public,
                 }
@@ -371,7 +372,7 @@ impl<'f> RequirementListReader<'f> {
             return Ok(());
         }
         if let Some(place) = value("-f", "--find-links") {
-            let kind = SettingKind::FindLinks(self.place(&place));
+            let kind = SettingKind::FindLinks(self.place(text, line, &place)?);
             self.setting(text, scope, line, kind);
             return Ok(());
         }
@@ -405,11 +406,13 @@ impl<'f> RequirementListReader<'f> {
     }
 
     /// Returns the address of an index or of a page, which may be a local directory.
-    fn place(&self, written: &str) -> String {
+    fn place(&self, text: &Text, line: &RequirementLine, written: &str) -> Result<String, Error> {
         if written.contains("://") {
-            written.to_owned()
+            check_address(written)
+                .map_err(|fault| address_error(text, line.span.clone(), written, &fault))?;
+            Ok(written.to_owned())
         } else {
-            file_url(self.folder, written)
+            Ok(file_url(self.folder, written))
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fields::{
     LockedRepository, digest, directory, file_url, folder_of, index_wheels, is_public_file,
-    is_public_index, lock_error, marker, marker_of, name, names, tables, version, word,
+    is_public_index, lock_error, locked_address, marker, marker_of, name, names, tables, version,
 };
 use crate::{
     manifest::{Error, Node, Text},
@@ -182,9 +182,9 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             _ => Vec::new(),
         },
         wheels: match &place {
-            PackageSource::Index(_) => index_wheels(tables(node, "wheels"), |wheel| {
+            PackageSource::Index(_) => index_wheels(file, tables(node, "wheels"), |wheel| {
                 Some(wheel.get("hash")?.text()?.to_owned())
-            }),
+            })?,
             _ => Vec::new(),
         },
         source: place,
@@ -235,10 +235,10 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
     };
     Ok(match &*entry.key {
         "registry" => {
-            let index = word(file, "registry", &entry.node)?;
+            let index = locked_address(file, "registry", &entry.node)?;
             PackageSource::Index((!is_public_index(&index)).then_some(index))
         }
-        "url" => PackageSource::Url(word(file, "url", &entry.node)?),
+        "url" => PackageSource::Url(locked_address(file, "url", &entry.node)?),
         "path" => {
             let path = directory(file, "path", &entry.node)?;
             PackageSource::Url(file_url(folder_of(file), &path))
@@ -257,7 +257,7 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
 
 /// Reads `https://host/repo?subdirectory=x&rev=main#commit`.
 fn git_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
-    let address = word(file, "git", node)?;
+    let address = locked_address(file, "git", node)?;
     let (address, commit) = address.split_once('#').unwrap_or((&address, ""));
     let (address, query) = address.split_once('?').unwrap_or((address, ""));
     let subdirectory = query

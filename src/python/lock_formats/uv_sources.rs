@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    fields::{file_url, folder_of, lock_error, text, word},
+    fields::{address_error, file_url, folder_of, lock_error, text, word},
     requirement_location::is_archive,
 };
 use crate::{
     manifest::{Error, Node, Text, Value},
     python::{marker::normalize, requirement::PythonRequirement, scope::Scope},
-    util::paths::join_text,
+    util::{address::check_address, paths::join_text},
 };
 
 /// The sources of a project, by the normalised name of the package.
@@ -177,6 +177,10 @@ fn source(file: &Text, node: &Node<'_>) -> Result<UvSource, Error> {
             "a source has `git`, `url`, `path` or `workspace`",
         ));
     };
+    if let SourcePlace::Address(address) = &place {
+        check_address(address)
+            .map_err(|fault| address_error(file, node.span.clone(), address, &fault))?;
+    }
     Ok(UvSource {
         place,
         marker,
