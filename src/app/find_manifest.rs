@@ -1,16 +1,22 @@
 //! The manifest that `add` and `remove` change. `add` starts one where there is none.
 
+use std::path::PathBuf;
+
 use crate::{
     manifest::MANIFEST,
-    project::{ReadMode, approval::ApprovalState, locate::ProjectKind, personal},
-    report::failure::Failure,
+    project::{
+        LOCKFILE, Project, ReadMode,
+        approval::ApprovalState,
+        locate::{Place, ProjectKind},
+        personal,
+    },
+    report::failure::{ExitStatus, Failure},
     util::files,
 };
 
 use super::{
-    edit_manifest::{ManifestOwner, ManifestTarget},
-    init_project::{InitRequest, init_personal, init_project},
-    programs,
+    edit_manifest::{self, ManifestOwner, ManifestTarget},
+    init_project::{InitRequest, init_personal, init_project, repository},
     session::Session,
     trust,
 };
@@ -68,38 +74,76 @@ pub fn start_manifest(
     session: &Session<'_>,
     owner: ManifestOwner,
 ) -> Result<ManifestTarget, Failure> {
-    let is_project = session.place().is_ok();
-    let home = session.context.directories.home.as_deref();
-    if !is_project && home == Some(session.cwd()?) {
-        return Err(Failure::new("the home directory is not a project")
-            .hint("change to the directory of a project first"));
+    if session.place().is_err() {
+        return start_project(session, owner);
     }
-    let mut lockfiles = Vec::new();
-    let name = match owner {
-        ManifestOwner::Personal => init_personal(session)?.to_string_lossy().into_owned(),
-        ManifestOwner::Team if is_project => {
-            lockfiles = init_project(session, &InitRequest::default())?.lockfiles;
-            MANIFEST.to_owned()
-        }
+    let (name, lockfiles) = match owner {
+        ManifestOwner::Personal => (init_personal(session)?.name(), Vec::new()),
         ManifestOwner::Team => {
-            files::write_project_file(&session.cwd()?.join(MANIFEST), b"[tools]\n")?;
-            MANIFEST.to_owned()
+            let report = init_project(session, &InitRequest::default())?;
+            (MANIFEST.to_owned(), report.lockfiles)
         }
     };
-    let place = session.place()?;
-    if !is_project {
-        // Nothing but devsh's own file is there to approve.
-        let project = session.open_as(place.clone(), ReadMode::Trusted)?;
-        if project.standing() == ApprovalState::Denied {
-            trust::trust_once(session, project)?;
-        } else {
-            programs::allow(session, project)?;
-        }
-    }
     Ok(ManifestTarget {
         owner,
-        place,
+        place: session.place()?,
         name,
         lockfiles,
     })
+}
+
+/// Writes an empty manifest where no project is, and approves exactly that file.
+fn start_project(session: &Session<'_>, owner: ManifestOwner) -> Result<ManifestTarget, Failure> {
+    let cwd = session.cwd()?;
+    if session.context.directories.home.as_deref() == Some(cwd) {
+        return Err(Failure::new("the home directory is not a project")
+            .hint("change to the directory of a project first"));
+    }
+    let root = match owner {
+        ManifestOwner::Team => cwd.to_owned(),
+        ManifestOwner::Personal => repository(session)?,
+    };
+    let kind = ProjectKind::Detected;
+    let before = session.open_as(Place { root, kind }, ReadMode::Review)?;
+    refuse_unapproved_files(session, &before)?;
+    let (name, text) = match owner {
+        ManifestOwner::Team => {
+            let text = "[tools]\n".to_owned();
+            files::write_project_file(&before.root().join(MANIFEST), text.as_bytes())?;
+            (MANIFEST.to_owned(), text)
+        }
+        ManifestOwner::Personal => {
+            let manifest = init_personal(session)?;
+            (manifest.name(), manifest.text)
+        }
+    };
+    let project = edit_manifest::approve(session, &before, &name, text.as_bytes())?;
+    Ok(ManifestTarget {
+        owner,
+        place: project.get().place.clone(),
+        name,
+        lockfiles: Vec::new(),
+    })
+}
+
+/// Refuses a directory without a project in which files of devsh ask for something: the user has seen none of it.
+fn refuse_unapproved_files(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    if project.standing() == ApprovalState::Denied {
+        return trust::trust_once(session, project.clone()).map(drop);
+    }
+    let root = project.root();
+    let names = [personal::LOCAL, personal::LOCAL_LOCK, LOCKFILE];
+    let found = names.map(|name| root.join(name));
+    let found = found.iter().find(|path| path.symlink_metadata().is_ok());
+    if found.is_none() && project.differences().is_empty() {
+        return Ok(());
+    }
+    let name = session.display(found.map_or(root, PathBuf::as_path));
+    let (init, allow) = (session.command("init"), session.command("allow"));
+    Err(Failure::new(format!("`{name}` is not allowed yet"))
+        .note("devsh runs nothing from a project until you have approved it")
+        .hint(format!(
+            "start the manifest with `{init}`, and review all files with `{allow}`"
+        ))
+        .code(ExitStatus::NotAllowed))
 }

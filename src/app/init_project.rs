@@ -57,6 +57,20 @@ pub struct InitReport {
     pub lockfiles: Vec<String>,
 }
 
+/// A new manifest of one person.
+#[derive(Debug)]
+pub struct PersonalManifest {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+impl PersonalManifest {
+    /// Returns the name of the file, as layers have it.
+    pub fn name(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+}
+
 /// The next step of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextStep {
@@ -273,8 +287,8 @@ fn check(session: &Session<'_>, project: &Project) -> Result<Option<Failure>, Fa
     }
 }
 
-/// Writes a manifest into the user's configuration, for one repository; returns its path.
-pub fn init_personal(session: &Session<'_>) -> Result<PathBuf, Failure> {
+/// Writes a manifest into the user's configuration, for one repository.
+pub fn init_personal(session: &Session<'_>) -> Result<PersonalManifest, Failure> {
     let root = match session.place() {
         Ok(place) => place.root,
         Err(_) => repository(session)?,
@@ -292,11 +306,11 @@ pub fn init_personal(session: &Session<'_>) -> Result<PathBuf, Failure> {
     let folder = path.parent().unwrap_or(&root);
     files::create_private_dir(folder)?;
     files::write_atomic(&path, text.as_bytes())?;
-    Ok(path)
+    Ok(PersonalManifest { path, text })
 }
 
 /// Returns the top of the repository that the working directory is in, else that directory.
-fn repository(session: &Session<'_>) -> Result<PathBuf, Failure> {
+pub fn repository(session: &Session<'_>) -> Result<PathBuf, Failure> {
     let cwd = session.cwd()?;
     let top = cwd.ancestors().find(|above| above.join(".git").exists());
     Ok(top.unwrap_or(cwd).to_owned())

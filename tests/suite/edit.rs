@@ -553,3 +553,39 @@ fn a_change_meanwhile_is_neither_approved_nor_overwritten() {
             .error(&["has changed since"]);
     }
 }
+
+/// A manifest that runs code, which the user has not seen.
+const UNSEEN: &str = "[hooks]\nenter = \"touch ../ran\"\n[env]\nUNSEEN = \"1\"\n";
+
+#[test]
+fn add_starts_no_project_from_files_that_the_user_has_not_seen() {
+    for options in [&[][..], &["--personal"]] {
+        for file in [
+            "devshell.local.toml",
+            "devshell.local.lock",
+            "devshell.lock",
+        ] {
+            let (sandbox, _server) = served();
+            sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+            let is_manifest = file.ends_with("toml");
+            sandbox.write(file, if is_manifest { UNSEEN } else { "" });
+            let before = Tree::of(sandbox.project());
+            let refused = sandbox.devsh(&[&["add"], options, &["just"]].concat());
+            refused
+                .code(3)
+                .error(&[file, "is not allowed yet", "`devsh init`", "`devsh allow`"]);
+            Tree::of(sandbox.project()).assert_unchanged_since(&before);
+            let ran = sandbox.devsh(&["run", "--", "true"]);
+            assert!(!ran.status.success(), "{ran}");
+            assert!(!sandbox.home().join("ran").exists());
+            if is_manifest {
+                sandbox.devsh(&["init"]).success();
+                sandbox.devsh(&["run", "--", "true"]).code(3);
+                let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+                assert!(shown.contains("touch ../ran"), "{shown}");
+                sandbox.allow();
+                sandbox.devsh(&["add", "just"]).success();
+            }
+        }
+    }
+}

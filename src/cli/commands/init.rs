@@ -42,7 +42,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), 
 
 /// Writes a manifest of one person.
 pub fn personal(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
-    let path = init_personal(session)?;
+    let path = init_personal(session)?.path;
     ui.note(&format!("wrote `{}`", session.display(&path)));
     let command = session.command("allow");
     ui.note(&format!("next: edit it, then `{command}`"));
