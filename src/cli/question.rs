@@ -1,5 +1,7 @@
 //! Questions to the user that are answered with yes or no.
 
+use nix::sys::termios::{FlushArg, tcflush};
+
 use crate::{
     app::session::Session,
     report::{failure::Failure, ui::Ui},
@@ -28,7 +30,9 @@ fn ask_with_default(
     if !terminal.stdin || !terminal.stderr {
         return Ok(true);
     }
-    // A line that was typed ahead, such as the next command, is no answer.
+    // An Enter from before the question, such as one of several pasted lines, is no answer to it.
+    let _flushed = tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
+    // A line that was meant for something else, such as the next command, is no answer either.
     for _ in 0..QUESTIONS {
         let choices = if default { "[Y/n]" } else { "[y/N]" };
         ui.question(&format!("{question} {choices} "));

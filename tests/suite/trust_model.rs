@@ -486,6 +486,23 @@ fn a_change_of_an_image_needs_approval() {
 }
 
 #[test]
+fn an_enter_from_before_the_question_approves_nothing() {
+    let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    let line = "printf wai''ts; until [ -e ~/go ]; do :; done; devsh allow";
+    pty.begin_until(line, "waits");
+    pty.press("\r");
+    // The echo shows that the terminal has the Enter.
+    pty.wait_for("\n");
+    fs::write(sandbox.home().join("go"), "").unwrap();
+    pty.wait_for("Allow? [Y/n]");
+    pty.press("n\r");
+    pty.finish();
+    sandbox.devsh(&["run", "--", "true"]).code(3);
+}
+
+#[test]
 fn allow_asks_on_a_terminal_and_show_changes_nothing() {
     for_each_shell(|shell| {
         let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
