@@ -219,6 +219,7 @@ impl<'a> BuildInputs<'a> {
         });
         builder::BuildRequest {
             root: project.root(),
+            project_files: project.closure().contents(),
             shell,
             system: options.system,
             tools: tools.collect(),

@@ -1,6 +1,8 @@
 //! Tools that are made with other tools: Python applications with python and uv, crates with rust. The tools that they
 //! need, and the packages that applications depend on.
 
+use std::collections::BTreeMap;
+
 use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
@@ -288,6 +290,7 @@ pub fn with_uv<T>(
     let request = BuildRequest {
         conda_floors: CondaFloors::default(),
         root: &place.root,
+        project_files: &BTreeMap::new(),
         shell: &ShellName::dev(),
         system,
         tools,

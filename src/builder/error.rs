@@ -168,6 +168,12 @@ pub enum Error {
         /// The last lines of uv.
         output: Vec<String>,
     },
+    /// The project was changed while it waited for its build.
+    #[error("`{}` has changed since devsh read it", path.display())]
+    ProjectChanged {
+        /// Relative to the root.
+        path: PathBuf,
+    },
     /// Python packages have no wheel, and their own build did not run or failed.
     #[error("{} of `{}` {}", quoted_list(packages), lock.display(), if *may_build {
         "cannot be built"

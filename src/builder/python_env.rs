@@ -711,6 +711,7 @@ impl Builder<'_> {
             return Ok(EditableOutcome::Earlier(None));
         }
         let installer = find_installer()?;
+        request.refuse_changed_project()?;
         let meter = self.progress.start("the project", "installing", None);
         let uv = self.uv(&installer);
         let install = EditableInstall {

@@ -150,6 +150,9 @@ impl Builder<'_> {
         let _lock = files::lock(&place.with_extension("lock"))?;
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(files::at("create", &place))?;
+        if request.build_project {
+            request.refuse_changed_project()?;
+        }
         let meter = self.progress.start(purpose, "resolving", None);
         let answer = self.uv(&installer).compile(compile, &place, &*meter);
         meter.finish();

@@ -1,17 +1,19 @@
 //! The builder's input: the tools and Python packages of one dev shell.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use super::Error;
 use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest, presets::release_line_numbers},
     package::{CondaFloors, Source, System, Tool, Version},
     python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
+    util::files,
 };
 
 /// Everything that decides what a dev shell consists of.
@@ -23,6 +25,8 @@ use crate::{
 pub struct BuildRequest<'a> {
     /// The canonical root of the project.
     pub root: &'a Path,
+    /// The files of the project as they were read for the approval; absent ones have no content.
+    pub project_files: &'a BTreeMap<PathBuf, Option<Arc<[u8]>>>,
     /// The dev shell, for messages.
     pub shell: &'a ShellName,
     pub system: System,
@@ -99,6 +103,20 @@ impl PythonPackages {
 }
 
 impl BuildRequest<'_> {
+    /// Fails if a file is not as it was read for the approval. Downloads and questions take time, and a build of the
+    /// project reads its files again.
+    pub(super) fn refuse_changed_project(&self) -> Result<(), Error> {
+        let changed = self.project_files.iter().find(|(path, approved)| {
+            let limit = approved.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            let now = files::read_bounded(path, limit);
+            !now.is_ok_and(|now| now.as_deref() == approved.as_deref())
+        });
+        changed.map_or(Ok(()), |(path, _)| {
+            let path = path.strip_prefix(self.root).unwrap_or(path).to_owned();
+            Err(Error::ProjectChanged { path })
+        })
+    }
+
     /// Returns the Python packages for an interpreter; `None` without Python packages.
     ///
     /// An incomplete lockfile counts as empty: it cannot be built, so it needs no id.

@@ -425,6 +425,11 @@ impl ProjectFiles {
         })
     }
 
+    /// Returns the content of each file that was read, by path; absent ones have none.
+    pub const fn contents(&self) -> &BTreeMap<PathBuf, Bytes> {
+        &self.read
+    }
+
     /// Returns the content of a file that was read.
     pub fn content(&self, path: &Path) -> Option<&[u8]> {
         self.read.get(path)?.as_deref()

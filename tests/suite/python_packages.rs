@@ -885,6 +885,62 @@ fn a_long_build_of_the_project_says_how_to_stop_it() {
 }
 
 #[test]
+fn build_code_that_changes_before_its_build_does_not_run() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let other = BACKEND.replace("\"ran\"", "\"other\"");
+    assert_ne!(other, BACKEND);
+    let ran = sandbox.home().join("other");
+    let error = "`backend.py` has changed since devsh read it";
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n[tools]\nruff = \"0.12\"\n");
+    sandbox.write("pyproject.toml", PROJECT);
+    sandbox.write("src/demo.py", "");
+    sandbox.write("backend.py", BACKEND);
+    sandbox.devsh(&["lock", "--trust"]).success();
+
+    // During a download.
+    let archive = server.paths("ruff-0.12.4");
+    server.requests();
+    for path in &archive {
+        server.hold(path);
+    }
+    let mut syncing = sandbox.command(DEVSH);
+    syncing.args(["sync", "--trust"]).stderr(Stdio::piped());
+    let syncing = syncing.spawn().unwrap();
+    let until = Instant::now() + Duration::from_mins(1);
+    while !server
+        .requests()
+        .iter()
+        .any(|one| archive.iter().any(|path| one.ends_with(path)))
+    {
+        assert!(Instant::now() < until, "nothing was asked");
+        thread::sleep(Duration::from_millis(5));
+    }
+    sandbox.write("backend.py", &other);
+    server.release();
+    let done = syncing.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(told.contains(error), "{told}");
+    assert!(!ran.exists(), "{told}");
+
+    // Between the list and the answer.
+    sandbox.write("backend.py", BACKEND);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    pty.begin_until("devsh allow", "Allow? [Y/n]");
+    sandbox.write("backend.py", &other);
+    pty.press("y\r");
+    let told = pty.finish();
+    assert!(told.contains(error), "{told}");
+    assert!(!ran.exists(), "{told}");
+    sandbox.devsh(&["run", "--", "true"]).code(3);
+    sandbox.allow();
+    assert!(ran.exists(), "it was approved");
+}
+
+#[test]
 fn an_application_next_to_packages_names_the_command_that_adds_it_to_them() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

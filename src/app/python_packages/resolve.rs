@@ -318,6 +318,7 @@ pub(super) fn compile(
     let answer = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {
             conda_floors: CondaFloors::default(),
+            project_files: project.closure().contents(),
             build_project: builds,
             ..request.clone()
         };

@@ -188,6 +188,7 @@ impl Sandbox {
         };
         BuildRequest {
             root: Box::leak(self.root.join("project").into_boxed_path()),
+            project_files: Box::leak(Box::default()),
             shell,
             system: SYSTEM,
             tools: tools.iter().map(wanted).collect(),

@@ -52,10 +52,10 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             return Err(refused(&name));
         }
     }
-    review = review.complete()?;
     if is_allowed {
         ui.note(&format!("{name} is allowed already"));
     } else {
+        review = review.complete()?;
         show(ui, review.requests());
         for note in review.project.notes() {
             ui.note(&format!("{}: {}", note.origin, note.message));

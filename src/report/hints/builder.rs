@@ -32,6 +32,9 @@ impl From<&builder::Error> for Failure {
                 .hint("run `devsh sync`"),
             builder::Error::ProjectNotBuilt { .. } => failure
                 .hint("run `devsh sync`: code of the project runs only when you build, not in the background of a prompt"),
+            builder::Error::ProjectChanged { .. } => failure
+                .note("a build of the project would run what you have not approved")
+                .hint("review the change with `devsh allow`"),
             builder::Error::CrateNotBuilt { .. } => failure
                 .note("crates are compiled only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
