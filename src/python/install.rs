@@ -131,7 +131,8 @@ impl Uv<'_> {
         });
         command.args(UvOptions::new(&pins.options).arguments);
         if let Some(requirements) = of_indexes {
-            let [project, constraints] = requirements.write(&lists, |url| self.expanded(url))?;
+            let [project, constraints] =
+                requirements.write(&lists, |url| self.expanded(url, install.root))?;
             command.arg("--requirements").arg(project);
             command.arg("--constraints").arg(constraints);
         }

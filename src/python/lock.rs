@@ -331,7 +331,8 @@ fn foreign_package<'a>(
     choices: impl Iterator<Item = &'a String>,
 ) -> ForeignPackage {
     let mut details: Vec<String> = choices.cloned().collect();
-    if !matches!(package.source, PackageSource::Index(_)) {
+    // An index other than the public one chooses its files by itself.
+    if !matches!(package.source, PackageSource::Index(Some(_))) {
         let files = package.files.iter();
         details.extend(files.map(|file| format!("{} {}", file.url, file.digest)));
         details.extend(package.digests.iter().cloned());

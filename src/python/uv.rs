@@ -21,7 +21,7 @@ use crate::{
     package::System,
     store,
     util::{
-        address::{PROJECT_ROOT, variable_names, variables},
+        address::{PROJECT_ROOT, variable_names},
         child_process, files,
     },
 };
@@ -171,9 +171,9 @@ impl Uv<'_> {
     }
 
     /// Returns an address with the values of its variables, which uv does not put in outside of lists.
-    pub(super) fn expanded(&self, address: &str) -> Result<String, UvError> {
-        let mut expanded = address.to_owned();
-        for name in variables(address) {
+    pub(super) fn expanded(&self, address: &str, root: &Path) -> Result<String, UvError> {
+        let mut expanded = address.replace(&format!("${{{PROJECT_ROOT}}}"), &escaped(root));
+        for name in variable_names(address) {
             let value = self.variable(name, address)?.to_string_lossy();
             expanded = expanded.replace(&format!("${{{name}}}"), &value);
         }

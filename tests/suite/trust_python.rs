@@ -142,6 +142,36 @@ fn the_public_index_alone_asks_nothing() {
 }
 
 #[test]
+fn another_file_at_an_approved_address_asks() {
+    let pylock = |digit: &str| {
+        format!(
+            "lock-version = \"1.0\"\n[[packages]]\nname = \"good\"\nversion = \"1\"\n\
+             wheels = [{{ url = \"https://h.example/good-1-py3-none-any.whl\", hashes = {{ sha256 = \"{}\" }} }}]\n",
+            digit.repeat(64)
+        )
+    };
+    let uv = |digit: &str| {
+        format!(
+            "version = 1\n[[package]]\nname = \"good\"\nversion = \"1\"\n\
+             source = {{ url = \"https://h.example/good-1-py3-none-any.whl\" }}\n\
+             wheels = [{{ url = \"https://h.example/good-1-py3-none-any.whl\", hash = \"sha256:{}\" }}]\n",
+            digit.repeat(64)
+        )
+    };
+    for (lock, before, after) in [
+        ("pylock.toml", pylock("0"), pylock("1")),
+        ("uv.lock", uv("0"), uv("1")),
+    ] {
+        let sandbox = project(lock);
+        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
+        sandbox.write(lock, before);
+        allow(&sandbox, lock);
+        sandbox.write(lock, after);
+        assert!(asks(&sandbox, lock), "{lock}");
+    }
+}
+
+#[test]
 fn a_second_package_of_the_same_name_asks() {
     let own = "index = \"https://corp.example/simple\"";
     let pylock = |more: &str| {
