@@ -190,15 +190,17 @@ __devsh_alias() {
 
 # Returns whether a command $1 is in code that bash parses at each prompt: an alias would run there without being typed.
 __devsh_is_prompt_command() {
-  \local __devsh_code __devsh_text IFS=$'\n' __devsh_before='[[:space:]](if|then|elif|else|while|until|do|time)[[:space:]]'
+  \local __devsh_code __devsh_text IFS=$'\n'
+  \local __devsh_word='[[:space:]]@(if|then|elif|else|while|until|do|time)[[:space:]]'
+  \local __devsh_variables='*([A-Za-z_]*([A-Za-z0-9_])=*([^[:space:]])+([[:space:]]))'
   __devsh_code=$'\n'"${PROMPT_COMMAND[*]-}"
   for __devsh_text in "${PS0-}" "${PS1-}" "${PS2-}" "${PS4-}"; do
     [[ $__devsh_text != *\$\(* ]] || __devsh_code+=$'\n'${__devsh_text#*\$\(}
     [[ $__devsh_text != *\`* ]] || __devsh_code+=$'\n'${__devsh_text#*\`}
   done
-  __devsh_before="([;&|({!\`"$'\n'"]|$__devsh_before)[[:space:]]*([A-Za-z_][A-Za-z0-9_]*=[^[:space:]]*[[:space:]]+)*"
-  __devsh_text="$__devsh_before${1//./[.]}([^A-Za-z0-9._-]|\$)"
-  [[ $__devsh_code =~ $__devsh_text ]]
+  # A pattern: a regular expression would change `BASH_REMATCH`.
+  __devsh_text="*@([;&|({!\`"$'\n'"]|$__devsh_word)*([[:space:]])$__devsh_variables"
+  [[ $__devsh_code == $__devsh_text"$1"@(|[^A-Za-z0-9._-]*) ]]
 }
 
 # Sets __devsh_text to the command that defines the alias $1 as it is now; empty if there is no such alias.

@@ -29,9 +29,12 @@ fn files_are_merged_below_the_manifest() {
     );
     sandbox.write(".env", "SECRET='s e c'\nLAST=file\nFROM=${BASE}\n");
     let shown = sandbox.devsh(&["allow"]).success();
-    assert!(shown.stderr.contains("extends b.toml"), "{shown}");
     assert!(
-        shown.stderr.contains("dev variable SECRET  from .env"),
+        shown.stderr.contains("read: a.toml, b.toml, base.toml"),
+        "{shown}"
+    );
+    assert!(
+        shown.stderr.contains("from .env: FROM, SECRET\n"),
         "{shown}"
     );
     assert!(!shown.stderr.contains("s e c"), "{shown}");
