@@ -176,8 +176,8 @@ __devsh_forget_checks() {
 # new ones.
 __devsh_alias() {
   \local __devsh_text
-  if __devsh_is_prompt_command "$1"; then
-    \builtin printf "devsh: alias \`%s\` is left out: your prompt runs a command of this name\n" "$1" >&2
+  if __devsh_is_prompt_word "$1"; then
+    \builtin printf "devsh: alias \`%s\` is left out: the code of your prompt has this word\n" "$1" >&2
     \return 0
   fi
   __devsh_alias_text "$1"
@@ -188,19 +188,16 @@ __devsh_alias() {
   __devsh_alias_news+=("$__devsh_text")
 }
 
-# Returns whether a command $1 is in code that bash parses at each prompt: an alias would run there without being typed.
-__devsh_is_prompt_command() {
+# Returns whether $1 is a word in code that bash parses at each prompt: an alias could run there without being typed.
+__devsh_is_prompt_word() {
   \local __devsh_code __devsh_text IFS=$'\n'
-  \local __devsh_word='[[:space:]]@(if|then|elif|else|while|until|do|time)[[:space:]]'
-  \local __devsh_variables='*([A-Za-z_]*([A-Za-z0-9_])=*([^[:space:]])+([[:space:]]))'
   __devsh_code=$'\n'"${PROMPT_COMMAND[*]-}"
   for __devsh_text in "${PS0-}" "${PS1-}" "${PS2-}" "${PS4-}"; do
     [[ $__devsh_text != *\$\(* ]] || __devsh_code+=$'\n'${__devsh_text#*\$\(}
     [[ $__devsh_text != *\`* ]] || __devsh_code+=$'\n'${__devsh_text#*\`}
   done
-  # A pattern: a regular expression would change `BASH_REMATCH`.
-  __devsh_text="*@([;&|({!\`"$'\n'"]|$__devsh_word)*([[:space:]])$__devsh_variables"
-  [[ $__devsh_code == $__devsh_text"$1"@(|[^A-Za-z0-9._-]*) ]]
+  __devsh_code+=$'\n'
+  [[ $__devsh_code == *[!A-Za-z0-9._-]"$1"[!A-Za-z0-9._-]* ]]
 }
 
 # Sets __devsh_text to the command that defines the alias $1 as it is now; empty if there is no such alias.

@@ -134,8 +134,8 @@ __devsh_forget_checks() {
 
 # Aliases by name: the new values, and the kinds and values of hidden aliases.
 __devsh_alias() {
-  if __devsh_is_prompt_command $1; then
-    print -ru2 -- "devsh: alias \`$1\` is left out: your prompt runs a command of this name"
+  if __devsh_is_prompt_word $1; then
+    print -ru2 -- "devsh: alias \`$1\` is left out: the code of your prompt has this word"
     return 0
   fi
   # A name is a regular or a global alias, not both.
@@ -148,15 +148,14 @@ __devsh_alias() {
   builtin alias -- "$1=$2"
 }
 
-# Returns whether a command $1 is in code that zsh parses at each prompt: an alias would run there without being typed.
-__devsh_is_prompt_command() {
-  setopt local_options extended_glob
+# Returns whether $1 is a word in code that zsh parses at each prompt: an alias could run there without being typed.
+__devsh_is_prompt_word() {
   local text code=
   for text in "$PS1" "$PS2" "$PS3" "$PS4" "$RPS1" "$RPROMPT" "$RPS2" "$RPROMPT2" "$SPROMPT"; do
     [[ $text != *'$('* ]] || code+=$'\n'${text#*'$('}
     [[ $text != *'`'* ]] || code+=$'\n'${text#*'`'}
   done
-  [[ $code == *([\;\&\|\(\{\!\`$'\n']|[[:space:]](if|then|elif|else|while|until|do|time)[[:space:]])[[:space:]]#$1(|[^A-Za-z0-9._-]*) ]]
+  [[ $code$'\n' == *[^A-Za-z0-9._-]$1[^A-Za-z0-9._-]* ]]
 }
 
 __devsh_restore_aliases() {

@@ -462,8 +462,10 @@ fn an_alias_does_not_run_in_the_prompt() {
             "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
         );
         let rc = match shell {
-            HostShell::Bash => "word() { :; }; PROMPT_COMMAND='word x'",
-            HostShell::Zsh => "word() { :; }; setopt prompt_subst; RPROMPT='$(word x)'",
+            HostShell::Bash => {
+                "word() { :; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac'"
+            }
+            HostShell::Zsh => "word() { :; }; setopt prompt_subst; RPROMPT='$(A=b word x)'",
             HostShell::Fish => {
                 "function word; end; function fish_right_prompt; word x; end; function caller; word; end\n\
                  complete -c ls -a '(word x)'; bind \\cb 'word x'"
@@ -474,7 +476,7 @@ fn an_alias_does_not_run_in_the_prompt() {
         assert_eq!(pty.run("hi"), "hi\n");
         let ran = sandbox.home().join("ran");
         assert!(!ran.exists(), "the prompt ran the alias");
-        let is_left_out = shown.contains("alias `word` is left out: your prompt runs");
+        let is_left_out = shown.contains("alias `word` is left out: the code of your prompt");
         assert_eq!(is_left_out, shell != HostShell::Fish, "{shown}");
         if shell == HostShell::Fish {
             pty.type_line("\u{2}caller; ls /\t >/dev/null");
