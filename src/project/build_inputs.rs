@@ -406,15 +406,13 @@ impl<'f> InputCollector<'f> {
             }
             return Ok(());
         }
-        let text = match value {
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
+        let mut shown = value.clone();
+        hide_addresses(&mut shown);
+        let text = match shown {
+            Value::String(text) => text,
+            shown => shown.to_string(),
         };
-        let fact = Fact::meaning(
-            redact_for_approval(&text),
-            value.to_string().as_bytes(),
-            file,
-        );
+        let fact = Fact::meaning(text, value.to_string().as_bytes(), file);
         let name = format!("{} {path}", fact_name("build setting", &[file]));
         Ok(self.facts.insert(name, fact)?)
     }
@@ -549,8 +547,28 @@ fn is_script(text: &str) -> bool {
 
 /// Returns whether a text can be the path of a file of the project.
 fn is_path(text: &str) -> bool {
-    let is_plain = |one: char| !(one.is_control() || "*?[]{}<>|:;=@".contains(one));
-    (1..=256).contains(&text.len()) && !text.starts_with('/') && text.chars().all(is_plain)
+    (1..=4096).contains(&text.len()) && !text.starts_with('/') && !text.contains('\0')
+}
+
+/// Hides what may be secret in the texts of a setting that are addresses, also behind the name of a requirement. Every
+/// other text can be a command, of which nothing may be hidden.
+fn hide_addresses(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let address = text
+                .rsplit_once(" @ ")
+                .map_or(&**text, |(_, address)| address);
+            let plain = |one: char| one.is_ascii_alphanumeric() || ":/.@_%+=?#~,-[]".contains(one);
+            if address.chars().all(plain) {
+                *text = redact_for_approval(text);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(hide_addresses),
+        Value::Table(table) => table
+            .iter_mut()
+            .for_each(|(_, value)| hide_addresses(value)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -699,6 +717,12 @@ mod tests {
                 "tools.d",
                 true,
             ),
+            (
+                "hatch.toml",
+                "[build.hooks.custom]\npath = '[h]=k;@.py'\n",
+                "[h]=k;@.py",
+                true,
+            ),
         ] {
             // With a package that devsh does not know, every table counts.
             let system = "build-system.requires = ['odd']\n";
@@ -725,6 +749,24 @@ mod tests {
         fs::write(root.join("pyproject.toml"), settings).unwrap();
         let error = read(root, &lock).unwrap_err().to_string();
         assert!(error.contains("names 65 files"), "{error}");
+    }
+
+    #[test]
+    fn only_addresses_are_hidden_in_settings() {
+        for (setting, is_shown) in [
+            ("'echo https://h.example/a?x;touch${IFS}y'", true),
+            ("'https://h.example/a?x&touch'", true),
+            ("'https://h.example/a?$(touch)'", true),
+            ("'https://u:secret@h.example/a'", false),
+            ("'a @ https://u:secret@h.example/a.whl'", false),
+            ("[{ url = 'https://u:secret@h.example/a' }]", false),
+        ] {
+            let table: toml::Table = format!("x = {setting}").parse().unwrap();
+            let mut value = table["x"].clone();
+            super::hide_addresses(&mut value);
+            assert_eq!(value == table["x"], is_shown, "{value}");
+            assert!(!value.to_string().contains("secret"), "{value}");
+        }
     }
 
     #[test]

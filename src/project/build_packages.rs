@@ -87,7 +87,13 @@ const PACKAGES: &[BuildPackage] = &[
             "scikit_build_core.build",
             "scikit_build_core.setuptools.build_meta",
         ],
-        &["dynamic-metadata", "scikit-build"],
+        // Its second backend is setuptools.
+        &[
+            "distutils",
+            "dynamic-metadata",
+            "scikit-build",
+            "setuptools",
+        ],
     )
     .compiling(),
     BuildPackage::new(
