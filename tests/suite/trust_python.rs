@@ -28,6 +28,23 @@ fn asks(sandbox: &Sandbox, case: &str) -> bool {
     is_changed
 }
 
+/// Returns a sandbox whose project has this lockfile.
+fn locked_project(lock: &str, text: String) -> Sandbox {
+    let sandbox = project(lock);
+    sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
+    sandbox.write(lock, text);
+    sandbox
+}
+
+/// Checks that another content of an approved lockfile needs another approval.
+#[track_caller]
+fn assert_change_asks(lock: &str, before: String, after: String, case: &str) {
+    let sandbox = locked_project(lock, before);
+    allow(&sandbox, case);
+    sandbox.write(lock, after);
+    assert!(asks(&sandbox, case), "{case}");
+}
+
 #[test]
 fn each_change_of_the_indexes_asks_where_one_is_not_the_public_one() {
     const UV: &str = "[project]\nname = \"app\"\nversion = \"1\"\ndependencies = [\"good\"]\n\
@@ -162,12 +179,7 @@ fn another_file_at_an_approved_address_asks() {
         ("pylock.toml", pylock("0"), pylock("1")),
         ("uv.lock", uv("0"), uv("1")),
     ] {
-        let sandbox = project(lock);
-        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
-        sandbox.write(lock, before);
-        allow(&sandbox, lock);
-        sandbox.write(lock, after);
-        assert!(asks(&sandbox, lock), "{lock}");
+        assert_change_asks(lock, before, after, lock);
     }
 }
 
@@ -206,12 +218,7 @@ fn a_second_package_of_the_same_name_asks() {
         ),
         ("version", "uv.lock", uv("", second), uv("", &newer)),
     ] {
-        let sandbox = project(lock);
-        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
-        sandbox.write(lock, before);
-        allow(&sandbox, case);
-        sandbox.write(lock, after);
-        assert!(asks(&sandbox, case), "{case}");
+        assert_change_asks(lock, before, after, case);
     }
 }
 
@@ -249,12 +256,7 @@ fn another_source_with_the_same_words_asks() {
             uv("editable = \"a, x y\""),
         ),
     ] {
-        let sandbox = project(lock);
-        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
-        sandbox.write(lock, before);
-        allow(&sandbox, lock);
-        sandbox.write(lock, after);
-        assert!(asks(&sandbox, lock), "{lock}");
+        assert_change_asks(lock, before, after, lock);
     }
 }
 
@@ -292,23 +294,17 @@ fn a_lockfile_names_a_repository_by_its_commit() {
             ("Pipfile.lock", 2, pipfile(commit)),
         ]
     };
-    let project = |lock: &str, text: &str| {
-        let sandbox = project(lock);
-        sandbox.write("pyproject.toml", "[project]\nname = \"app\"\n");
-        sandbox.write(lock, text);
-        sandbox
-    };
     for commit in ["main", "v1.0", "0123456"] {
         for (lock, line, text) in formats(commit) {
             let message = format!("`{commit}` is not a commit of 40 hex digits");
             let place = format!("--> {lock}:{line}:");
-            project(lock, &text)
+            locked_project(lock, text)
                 .devsh(&["allow", "--offline"])
                 .code(1)
                 .error(&[&message, &place]);
         }
     }
     for (lock, _, text) in formats(COMMIT) {
-        allow(&project(lock, &text), lock);
+        allow(&locked_project(lock, text), lock);
     }
 }
