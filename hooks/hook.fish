@@ -192,8 +192,8 @@ function __devsh_alias --argument-names __devsh_name __devsh_value
     set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
 end
 
-# Returns whether the user has typed the alias that calls this, in a line that runs now. No other function is on the stack
-# then: a frame of a function has its name in quotes, whatever the language, and a line below it begins with a tab.
+# Returns whether the user has typed the alias that calls this, in a line that runs now. Then the stack has no other
+# function. In each language, fish prints the name of a function in quotes, and begins the next line of a frame with a tab.
 function __devsh_is_typed
     test -n "$(status current-commandline)"; or return
     set -l __devsh_names (string escape --style=regex -- __devsh_is_typed $__devsh_alias_names | string join '|')

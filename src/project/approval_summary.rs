@@ -177,7 +177,7 @@ pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Result<Facts, FactCo
             for fact in absent {
                 own.insert(fact, Fact::new("none", ""))?;
             }
-            // A dev shell with nothing of its own brings nothing to approve.
+            // If a dev shell equals `dev`, the user approves `dev` only.
             if !own.0.is_empty() {
                 facts.add("shell", &[name.as_str()], Fact::new("as dev", ""))?;
             }
