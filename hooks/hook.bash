@@ -71,9 +71,13 @@ __devsh_update() {
   __devsh_mark
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
-  # If the program fails, it runs again after a change of directory, not at every prompt.
-  __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd" && \builtin test "${PATH-}" = "$__devsh_path"; }
-  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+  # Ctrl-C ends this function. Bash then calls the hook once more for the same prompt, and the next prompt runs the
+  # program again.
+  __devsh_fresh() { __devsh_fresh() { \return 1; }; }
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone" ||
+    (($? == 130)) ||
+    # If the program fails, it runs again after a change of directory, not at every prompt.
+    __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd" && \builtin test "${PATH-}" = "$__devsh_path"; }
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=${PATH-}
   __devsh_keep
@@ -127,17 +131,17 @@ __devsh_keep() {
   \builtin export -nf $(\builtin compgen -A function __devsh_)
 }
 
-# Runs the program with the arguments $@ and evaluates its output.
+# Runs the program with the arguments $@ and evaluates its output. Fails if there is none that is complete.
 __devsh_ask() {
   \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   # Old values may be secret, so they are no arguments, which everyone can read.
   __devsh_code=$(
     [[ -z $__devsh_former ]] || \builtin export __devsh_former
     \builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" "$@"
-  ) || \return 0
+  ) || \return
   # Output that was cut short does not end in the mark and must not run.
-  [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
-  \builtin eval "$__devsh_code"
+  [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return
+  \builtin eval "$__devsh_code" || :
 }
 
 # Succeeds if the variable $1, which is set, is not exported. Bash before 5.0 has no way to test that without a

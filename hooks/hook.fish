@@ -34,11 +34,17 @@ function __devsh_update
     set -q __devsh_watched[1]; and __devsh_compare; and __devsh_fresh; and return 0
     test "$__devsh_sourced" = begun; and __devsh_finish
     set -g __devsh_pwd $PWD
-    # If the program fails, it runs again after a change of directory, not at every prompt.
+    # Ctrl-C ends this function, and the next prompt runs the program again.
     function __devsh_fresh
-        test "$PWD" = "$__devsh_pwd"; and test "$PATH" = "$__devsh_path"
+        return 1
     end
     __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+    if not builtin contains -- $status 0 130
+        # If the program fails, it runs again after a change of directory, not at every prompt.
+        function __devsh_fresh
+            test "$PWD" = "$__devsh_pwd"; and test "$PATH" = "$__devsh_path"
+        end
+    end
     # Another tool that replaces `PATH` later makes the hook run the program again.
     set -g __devsh_path "$PATH"
 end
@@ -75,16 +81,18 @@ function __devsh_values
     end
 end
 
-# Runs the program with the arguments $argv and evaluates its output.
+# Runs the program with the arguments $argv and evaluates its output. Fails if there is none that is complete.
 function __devsh_ask
     # Old values may be secret, so they are no arguments, which everyone can read.
     test -n "$__devsh_former"; and set -lx __devsh_former $__devsh_former
     # A command substitution costs more: fish reads its output in another thread.
     command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv | read --null --local __devsh_code
-    test $pipestatus[1] -eq 0; or return 0
+    set -l __devsh_status $pipestatus[1]
+    test $__devsh_status -eq 0; or return $__devsh_status
     # Output that was cut short does not end in the mark and must not run.
-    string match -q -- "*"\n"# devsh $__devsh_nonce"\n "$__devsh_code"; or return 0
+    string match -q -- "*"\n"# devsh $__devsh_nonce"\n "$__devsh_code"; or return
     eval $__devsh_code
+    return 0
 end
 
 # Checks are kept under their names, and the program prints only new ones: shells parse code slowly.

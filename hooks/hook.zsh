@@ -54,9 +54,12 @@ __devsh_update() {
   # A list, because a string that holds a directory can become its name in the prompt.
   typeset -ga __devsh_pwd
   __devsh_pwd=("$PWD")
-  # If the program fails, it runs again after a change of directory, not at every prompt.
-  __devsh_fresh() { [[ $PWD == "$__devsh_pwd" && $PATH == "$__devsh_path" ]] }
-  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+  # Ctrl-C ends this function, and the next prompt runs the program again.
+  __devsh_fresh() { return 1 }
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone" ||
+    (( $? == 130 )) ||
+    # If the program fails, it runs again after a change of directory, not at every prompt.
+    __devsh_fresh() { [[ $PWD == "$__devsh_pwd" && $PATH == "$__devsh_path" ]] }
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=$PATH
 }
@@ -104,7 +107,7 @@ __devsh_times() {
   builtin zstat -A times +ctime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
 }
 
-# Runs the program with the arguments $@ and evaluates its output.
+# Runs the program with the arguments $@ and evaluates its output. Fails if there is none that is complete.
 __devsh_ask() {
   emulate -L zsh
   # The user's global aliases would change the output.
@@ -115,12 +118,12 @@ __devsh_ask() {
   __devsh_code=$(
     [[ -z "$__devsh_former" ]] || export __devsh_former
     \command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} export zsh --nonce "$__devsh_nonce" "$@"
-  ) || return 0
+  ) || return
   # Output that was cut short does not end in the mark and must not run.
-  [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
+  [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return
   trap '' INT
   # With another HISTCHARS the mark is no comment.
-  eval "${__devsh_code%"# devsh $__devsh_nonce"}"
+  eval "${__devsh_code%"# devsh $__devsh_nonce"}" || :
 }
 
 # Checks are kept under their names, and the program prints only new ones: shells parse code slowly.

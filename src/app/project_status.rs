@@ -46,6 +46,8 @@ pub struct ProjectStatus {
     pub shell: String,
     /// The dev shell that this host shell has loaded here.
     pub loaded: Option<String>,
+    /// The dev shell of another project that this host shell still has loaded.
+    pub loaded_elsewhere: Option<ForeignShell>,
     /// True if the loaded dev shell was removed from the store.
     pub gone: bool,
     pub shells: Vec<String>,
@@ -70,6 +72,13 @@ pub struct ProjectStatus {
     pub notes: Vec<StatusNote>,
     /// The reason, if the tools are unknown.
     pub problem: Option<String>,
+}
+
+/// A dev shell of another project.
+#[derive(Debug, Serialize)]
+pub struct ForeignShell {
+    pub root: PathBuf,
+    pub shell: String,
 }
 
 /// The failure of the last background build.
@@ -124,18 +133,29 @@ pub fn project_status(session: &Session<'_>) -> Result<ProjectStatus, Failure> {
         &session.context.shell_env,
         &session.context.session_key,
     );
-    let loaded = host
-        .and_then(|host| host.project)
-        .filter(|(root, _)| root == project.root())
-        .map(|(_, shell)| shell);
+    let (mut loaded, mut loaded_elsewhere) = (None, None);
+    match host.and_then(|host| host.project) {
+        Some((root, shell)) if root == project.root() => loaded = Some(shell),
+        other => {
+            loaded_elsewhere = other.map(|(root, shell)| ForeignShell {
+                root,
+                shell: shell.to_string(),
+            });
+        }
+    }
     if let Some(shell) = loaded.as_ref().filter(|shell| !shell.is_single()) {
         // A combination of dev shells is described as it was loaded.
         project = project.clone().with_shell(shell).unwrap_or(project);
     }
-    Ok(gather(session, &project, loaded))
+    Ok(gather(session, &project, loaded, loaded_elsewhere))
 }
 
-fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -> ProjectStatus {
+fn gather(
+    session: &Session<'_>,
+    project: &Project,
+    loaded: Option<ShellName>,
+    loaded_elsewhere: Option<ForeignShell>,
+) -> ProjectStatus {
     let shell = loaded.clone().unwrap_or_else(ShellName::dev);
     let standing = project.standing();
     let path = lock_path(&project.place, &session.context.directories.state);
@@ -180,6 +200,7 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         shell: shell.to_string(),
         gone: loaded.is_some() && is_gone(session.context),
         loaded: loaded.map(|shell| shell.to_string()),
+        loaded_elsewhere,
         shells: project
             .preview()
             .shells

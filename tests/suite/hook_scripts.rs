@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
 
 fn with_enter(script: &str) -> Sandbox {
     let manifest = format!("[env]\nACTIVE = \"yes\"\n[hooks]\nenter = '''\n{script}\n'''\n");
@@ -64,21 +64,29 @@ fn a_hanging_script_is_killed_with_its_children() {
 }
 
 #[test]
-fn an_interrupt_ends_the_script_and_gives_the_prompt_back() {
+fn an_interrupt_gives_the_prompt_back_and_the_next_one_loads() {
     for_each_shell(|shell| {
-        let sandbox = with_enter("sleep 600 &\necho $! >pid\nwait");
+        // The script waits only the first time.
+        let sandbox = with_enter("[ ! -e pid ] || exit 0\nsleep 600 &\necho $! >pid\nwait");
         sandbox.write("../.config/devsh/config.toml", "hook-timeout = 600\n");
         sandbox.allow();
+        let other = sandbox.home().join("other");
+        write(&other.join("devshell.toml"), b"[env]\nOTHER = \"yes\"\n");
+        sandbox.devsh(&["-C", "../other", "allow"]).success();
         let mut pty = sandbox.shell(shell);
-        let before = pty.var("PATH");
+        let before = pty.snapshot();
+        pty.cd(&other);
+        assert_eq!(pty.var("OTHER").as_deref(), Some("yes"));
         pty.begin("cd ~/project");
         let pid = written(&sandbox);
         pty.break_off();
         ends(&pid);
-        assert_eq!(pty.run("echo alive"), "alive\n");
-        assert_eq!(pty.var("PATH"), before);
-        assert_eq!(pty.var("ACTIVE"), None);
-        assert_eq!(pty.var("DEVSH_DIFF"), None);
+        let status = pty.type_line("devsh status");
+        assert!(status.contains("dev of ~/other"), "{status}");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        assert_eq!(pty.var("OTHER"), None);
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
     });
 }
 

@@ -53,7 +53,7 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
         Role::Warning
     };
     table.label("trust", Cell::new(role, standing_words(status.standing)));
-    table.label("loaded", loaded(status));
+    table.label("loaded", loaded(session, status));
     table.label("dev shells", status.shells.join(", "));
     table.label("lockfile", lockfile(session, ui, status));
     table.label("environment", environment(ui, status));
@@ -167,9 +167,12 @@ fn environment(ui: &Ui, status: &ProjectStatus) -> Cell {
     }
 }
 
-fn loaded(status: &ProjectStatus) -> Cell {
+fn loaded(session: &Session<'_>, status: &ProjectStatus) -> Cell {
     match &status.loaded {
-        None => "nothing in this shell".into(),
+        None => match &status.loaded_elsewhere {
+            None => "nothing in this shell".into(),
+            Some(other) => format!("{} of {}", other.shell, session.display(&other.root)).into(),
+        },
         Some(shell) if status.gone => {
             let text = format!("{shell}, and it is no longer in the store");
             Cell::new(Role::Error, text)
