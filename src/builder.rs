@@ -49,7 +49,7 @@ use crate::{
 
 pub use built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin};
 pub use crate_build::CrateFailure;
-pub use error::{BuildRule, Error, Unavailable};
+pub use error::{BuildRule, Error, HostPython, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
 pub use partial_build::{PartialBuild, ShellPart, UnbuiltPart, UnbuiltParts};

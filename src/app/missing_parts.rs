@@ -301,6 +301,7 @@ pub fn describe_names(parts: &[MissingPart]) -> String {
 /// Returns whether an error of a build can pass without a change of its inputs.
 pub fn may_pass(error: &builder::Error) -> bool {
     match error {
+        builder::Error::OnHostPython { error, .. } => may_pass(error),
         builder::Error::Unavailable { managed, .. } => {
             matches!(**managed, builder::Unavailable::Unreachable(_))
         }

@@ -451,7 +451,8 @@ pub(super) fn newer_glibc<'a>(
     Some(Unavailable::NewerGlibc { needed, machine })
 }
 
-/// Chooses the locked version, else the newest that the manifest admits.
+/// Chooses the locked version, else one that the manifest admits: packages were resolved for the locked minor version,
+/// so the newest of those that have most of their numbers in common with it.
 fn choose_host_tool<'a>(
     request: &BuildRequest<'_>,
     requested: &RequestedTool<'_>,
@@ -464,10 +465,15 @@ fn choose_host_tool<'a>(
     if locked.is_some() || request.locked {
         return locked;
     }
+    let common_numbers = |version: &Version| {
+        let locked = requested.locked.map(|locked| locked.version.release());
+        let pairs = locked.into_iter().flatten().zip(version.release());
+        pairs.take_while(|(one, other)| one == other).count()
+    };
     found
         .iter()
         .filter(|tool| requested.admits(&tool.version))
-        .max_by(|one, other| one.version.cmp(&other.version))
+        .max_by_key(|tool| (common_numbers(&tool.version), &tool.version))
 }
 
 fn host_serves(requested: &RequestedTool<'_>, tool: &HostTool, reason: String) -> ServedTool {

@@ -56,6 +56,15 @@ pub enum BuildRule {
     Named,
 }
 
+/// A Python of the host that replaces the locked one and has another minor version.
+#[derive(Debug, Clone)]
+pub struct HostPython {
+    pub locked: Version,
+    pub found: Version,
+    /// The reason for using the host's, one line.
+    pub reason: String,
+}
+
 /// The reason why a dev shell cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -193,18 +202,21 @@ pub enum Error {
         output: Vec<String>,
     },
     /// Python packages that fit the locked Python have no wheel for the Python of the host that replaces it.
-    #[error("{} of `{}` {} for Python {locked}, and {found} of the host replaces it", quoted_list(packages), lock.display(), if packages.len() == 1 {
+    #[error("{} of `{}` {} for Python {}, and {} of the host replaces it", quoted_list(packages), lock.display(), if packages.len() == 1 {
         "is locked"
     } else {
         "are locked"
-    })]
+    }, python.locked, python.found)]
     PythonReplaced {
         lock: PathBuf,
         packages: BTreeSet<String>,
-        locked: Version,
-        found: Version,
-        /// The reason for using the host's, one line.
-        reason: String,
+        python: HostPython,
+    },
+    /// Python packages failed on a Python of the host with another minor version than the locked one.
+    #[error("{error}")]
+    OnHostPython {
+        error: Box<Self>,
+        python: HostPython,
     },
     /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]
@@ -248,6 +260,20 @@ pub(super) fn quoted_list(names: &BTreeSet<String>) -> String {
 }
 
 impl Error {
+    /// Adds that a Python of the host may be the cause, if packages could not be installed or built with it.
+    pub(super) fn on_host_python(self, python: &HostPython) -> Self {
+        match self {
+            Self::PythonInstall { .. }
+            | Self::PythonBuild {
+                may_build: true, ..
+            } => Self::OnHostPython {
+                error: Box::new(self),
+                python: python.clone(),
+            },
+            other => other,
+        }
+    }
+
     /// Returns the error for packages of `lock` that uv could not install.
     pub(super) fn install_packages(lock: &Path, error: UvError) -> Self {
         Self::installing(lock, error, BuildRule::Named)

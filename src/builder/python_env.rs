@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    Builder, Error, ShellPart, UnbuiltPart,
+    Builder, Error, HostPython, ShellPart, UnbuiltPart,
     built_shell::BuildNotice,
     built_wheels::UnbuiltPackages,
     choose_artifact::{ServedFrom, ServedTool},
@@ -60,33 +60,23 @@ impl PythonEnvironment {
     }
 }
 
-/// A Python of the host that replaces the locked one.
-#[derive(Clone, Copy)]
-struct HostPython<'a> {
-    locked: &'a Version,
-    found: &'a Version,
-    /// One line.
-    reason: &'a str,
-}
-
-impl<'a> HostPython<'a> {
-    fn find(served: &'a [ServedTool]) -> Option<Self> {
-        let (python, _) = interpreter_of(served)?;
-        let Some(BuildNotice::HostServes {
-            wanted: Some(locked),
-            found,
-            reason,
-            ..
-        }) = &python.notice
-        else {
-            return None;
-        };
-        (minor_version(locked) != minor_version(found)).then_some(Self {
-            locked,
-            found,
-            reason,
-        })
-    }
+/// Returns the Python of the host that replaces the locked one, if it has another minor version.
+fn find_host_python(served: &[ServedTool]) -> Option<HostPython> {
+    let (python, _) = interpreter_of(served)?;
+    let Some(BuildNotice::HostServes {
+        wanted: Some(locked),
+        found,
+        reason,
+        ..
+    }) = &python.notice
+    else {
+        return None;
+    };
+    (minor_version(locked) != minor_version(found)).then(|| HostPython {
+        locked: locked.clone(),
+        found: found.clone(),
+        reason: reason.clone(),
+    })
 }
 
 /// Editable installs in a temporary directory, which is locked.
@@ -429,9 +419,7 @@ impl Builder<'_> {
         Ok((interpreter, pins))
     }
 
-    /// Takes out of a request the packages that have no wheel. If the others still cannot be installed, it takes out
-    /// the groups and extras that fail, or all packages if those of the project itself fail. It returns what it took
-    /// out, with the error of each.
+    /// Takes out of a request the packages that cannot be installed, and returns them with the error of each.
     ///
     /// `early` is the result of installing all of them, if that was tried.
     pub(super) fn reduce_python(
@@ -440,6 +428,29 @@ impl Builder<'_> {
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
         early: Option<Result<(), Error>>,
+    ) -> Result<Vec<UnbuiltPart>, Error> {
+        let host_python = find_host_python(served);
+        let unbuilt = self.reduce_python_of(request, served, conda, early, host_python.as_ref())?;
+        let explain = |UnbuiltPart { part, error }| UnbuiltPart {
+            part,
+            error: match &host_python {
+                Some(python) => error.on_host_python(python),
+                None => error,
+            },
+        };
+        Ok(unbuilt.into_iter().map(explain).collect())
+    }
+
+    /// Takes out of a request the packages that have no wheel. If the others still cannot be installed, it takes out
+    /// the groups and extras that fail, or all packages if those of the project itself fail. It returns what it took
+    /// out, with the error of each.
+    fn reduce_python_of(
+        &self,
+        request: &mut BuildRequest<'_>,
+        served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
+        early: Option<Result<(), Error>>,
+        host_python: Option<&HostPython>,
     ) -> Result<Vec<UnbuiltPart>, Error> {
         let Some(mut packages) = request.python.clone() else {
             return Ok(Vec::new());
@@ -454,11 +465,10 @@ impl Builder<'_> {
         let Error::PythonInstall { lock, output, .. } = &error else {
             return Err(error);
         };
-        let replacement = HostPython::find(served);
         let UnbuiltPackages {
             without_wheel,
             mut replaced,
-        } = self.packages_without_wheel(request, &packages, served, conda, replacement);
+        } = self.packages_without_wheel(request, &packages, served, conda, host_python);
         let mut unbuilt = Vec::new();
         if !without_wheel.is_empty() {
             let is_permitted = without_wheel.is_subset(&packages.builds);
@@ -473,15 +483,13 @@ impl Builder<'_> {
                 },
             });
         }
-        if let Some(python) = replacement.filter(|_| !replaced.is_empty()) {
+        if let Some(python) = host_python.filter(|_| !replaced.is_empty()) {
             unbuilt.push(UnbuiltPart {
                 part: ShellPart::UnbuiltPackages(replaced.clone()),
                 error: Error::PythonReplaced {
                     lock: lock.clone(),
                     packages: replaced.clone(),
-                    locked: python.locked.clone(),
-                    found: python.found.clone(),
-                    reason: python.reason.to_owned(),
+                    python: python.clone(),
                 },
             });
         }
@@ -531,7 +539,7 @@ impl Builder<'_> {
         packages: &PythonPackages,
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
-        replacement: Option<HostPython<'_>>,
+        host_python: Option<&HostPython>,
     ) -> UnbuiltPackages {
         if self.is_foreign(request) {
             return UnbuiltPackages::default();
@@ -540,7 +548,7 @@ impl Builder<'_> {
         let Ok((interpreter, pins)) = chosen else {
             return UnbuiltPackages::default();
         };
-        let locked = replacement.map(|python| python.locked);
+        let locked = host_python.map(|python| &python.locked);
         self.unbuilt_packages(request, &pins, &interpreter, locked)
     }
 

@@ -65,7 +65,7 @@ pub struct HostTool {
 /// The directories in which host tools are searched.
 #[derive(Debug, Clone, Copy)]
 pub struct HostSearch<'a> {
-    /// The environment, for `PATH`, `PYENV_ROOT` and `RUSTUP_HOME`.
+    /// The environment, for `PATH` and the directories of pyenv, rustup and uv.
     pub env: &'a Env,
     pub home: Option<&'a Path>,
     /// Directories whose programs are never run: the project and devsh's own data.
@@ -110,11 +110,16 @@ pub fn find(
 
 /// Returns the version that names the directory of a toolchain, as in `versions/3.12.1/bin/python3.12`.
 fn version_of_directory(program: &Path) -> Option<Version> {
-    let name = program.parent()?.parent()?.file_name()?.to_str()?;
-    let number = name.split('-').next()?;
+    let number = version_number(program.parent()?.parent()?)?;
     // `3.12` may be any of its patch releases.
     let is_exact = number.split('.').count() == 3;
     is_exact.then(|| number.parse().ok())?
+}
+
+/// Returns the version in the name of a directory, as in `3.12.1`, `1.89.0-x86_64` and `cpython-3.12.1-linux`.
+fn version_number(directory: &Path) -> Option<&str> {
+    let mut parts = directory.file_name()?.to_str()?.split('-');
+    parts.find(|part| part.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Returns the main program of a tool.
@@ -153,7 +158,7 @@ impl HostSearch<'_> {
         }))
     }
 
-    /// Returns interpreters: every usual name on `PATH`, then the versions of pyenv.
+    /// Returns interpreters: every usual name on `PATH`, then the versions of pyenv and uv.
     fn pythons(&self) -> Vec<PathBuf> {
         let names = (8..=20).rev().map(|minor| format!("python3.{minor}"));
         let names = ["python3".to_owned(), "python".to_owned()]
@@ -168,6 +173,11 @@ impl HostSearch<'_> {
             root.map(|root| root.join("versions")),
             "bin/python3",
         ));
+        let data = self.directory(vars::XDG_DATA_HOME, ".local/share");
+        let root = self.directory_or(vars::UV_PYTHON_INSTALL_DIR, || {
+            Some(data?.join("uv/python"))
+        });
+        found.extend(versions(root, "bin/python3"));
         found
     }
 
@@ -187,9 +197,16 @@ impl HostSearch<'_> {
     }
 
     fn directory(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        self.directory_or(variable, || Some(self.home?.join(below_home)))
+    }
+
+    fn directory_or(
+        &self,
+        variable: &str,
+        usual: impl FnOnce() -> Option<PathBuf>,
+    ) -> Option<PathBuf> {
         let set = self.env.get(variable).map(PathBuf::from);
-        set.filter(|path| path.is_absolute())
-            .or_else(|| Some(self.home?.join(below_home)))
+        set.filter(|path| path.is_absolute()).or_else(usual)
     }
 
     fn excludes(&self, path: &Path) -> bool {
@@ -303,10 +320,7 @@ fn versions(directory: Option<PathBuf>, below: &str) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .collect();
     names.sort_by(|one, other| {
-        let version = |path: &Path| {
-            let name = path.file_name()?.to_str()?;
-            name.split('-').next()?.parse::<Version>().ok()
-        };
+        let version = |path: &Path| version_number(path)?.parse::<Version>().ok();
         version(other)
             .cmp(&version(one))
             .then_with(|| one.cmp(other))

@@ -105,6 +105,8 @@ pub const UV_PYTHON_DOWNLOADS_JSON_URL: &str = "UV_PYTHON_DOWNLOADS_JSON_URL";
 pub const RUSTUP_HOME: &str = "RUSTUP_HOME";
 /// Read: the directory of pyenv with its versions.
 pub const PYENV_ROOT: &str = "PYENV_ROOT";
+/// Read: the directory of the Pythons that uv has installed.
+pub const UV_PYTHON_INSTALL_DIR: &str = "UV_PYTHON_INSTALL_DIR";
 
 /// Read: the file with the logins at registries, as podman reads it.
 pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";

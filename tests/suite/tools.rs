@@ -148,6 +148,24 @@ fn a_host_tool_serves_where_nothing_can_be_reached() {
 }
 
 #[test]
+fn a_host_tool_of_the_locked_minor_version_serves_before_a_newer_one() {
+    let sandbox = Sandbox::new().manifest("[tools]\npython = \"3.10\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let sandbox = sandbox.manifest("[tools]\npython = \">=3.9\"\n");
+    let assert_version = |version: &str| {
+        sandbox.devsh(&["sync", "--trust"]).success();
+        let run = ["run", "--trust", "--", "python", "--version"];
+        let outcome = sandbox.devsh(&run).success();
+        assert_eq!(outcome.stdout, format!("Python {version}\n"));
+    };
+    sandbox.host_python(&["python3", "python3.13"], "3.13.1");
+    sandbox.host_python(&["python3.9"], "3.9.4");
+    assert_version("3.13.1");
+    sandbox.host_python(&["python3.10"], "3.10.2");
+    assert_version("3.10.2");
+}
+
+#[test]
 fn a_repackaged_interpreter_runs_from_the_store() {
     let Some((version, archive)) = cpython::repackaged() else {
         return;

@@ -15,17 +15,8 @@ fn served() -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// Puts a Python of that version on PATH as the machine's own.
-fn host_python(sandbox: &Sandbox, version: &str) {
-    // To a script it prints its version, path and implementation; see `sources::host`.
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in\n*-c*) printf '%s\\n' {version} \"$0\" cpython ;;\n\
-         *) echo 'Python {version}' ;;\nesac\n"
-    );
-    for name in ["python", "python3", "python3.11"] {
-        sandbox.program(name, &script);
-    }
-}
+/// The names under which a machine usually has its Python.
+const PYTHONS: &[&str] = &["python", "python3", "python3.11"];
 
 #[test]
 fn a_rust_repository_activates() {
@@ -78,7 +69,7 @@ fn a_toolchain_file_wins() {
 #[test]
 fn a_python_repository_of_a_real_layout_gets_its_pinned_tools() {
     let (sandbox, _server) = served();
-    host_python(&sandbox, "3.11.7");
+    sandbox.host_python(PYTHONS, "3.11.7");
     sandbox.write(
         "pyproject.toml",
         "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n\n[build-system]\n\
@@ -139,7 +130,7 @@ fn a_byte_that_is_not_text_stops_nothing() {
 #[test]
 fn two_presets_apply_together() {
     let (sandbox, server) = served();
-    host_python(&sandbox, "3.11.7");
+    sandbox.host_python(PYTHONS, "3.11.7");
     cpython::serve(&server, "3.11.7", &cpython::tiny("3.11.7"));
     sandbox.write(
         "pyproject.toml",

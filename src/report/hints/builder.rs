@@ -1,7 +1,7 @@
 //! Hints for dev shells that cannot be built.
 
 use crate::{
-    builder::{self, BuildRule, CrateFailure, MissingArtifact, Unavailable},
+    builder::{self, BuildRule, CrateFailure, HostPython, MissingArtifact, Unavailable},
     config::units::bytes,
     package::{Tool, Version},
     python::{UnfitApplication, minor_version},
@@ -104,19 +104,13 @@ impl From<&builder::Error> for Failure {
             builder::Error::NeedsMissing { .. } | builder::Error::PythonNeedsMissing { .. } => {
                 failure
             }
-            builder::Error::PythonReplaced {
-                packages,
-                locked,
-                reason,
-                ..
-            } => {
-                let object = if packages.len() == 1 { "it" } else { "them" };
-                failure
-                    .note(format!("cannot get `python` {locked}: {reason}"))
-                    .hint(format!(
-                        "`devsh sync` loads {object} once Python {} can be had",
-                        minor_version(locked)
-                    ))
+            builder::Error::PythonReplaced { python, .. } => add_host_python_hint(failure, python),
+            builder::Error::OnHostPython { error, python } => {
+                let failure = Self::from(&**error).note(format!(
+                    "Python {} of the host replaces the locked {}",
+                    python.found, python.locked
+                ));
+                add_host_python_hint(failure, python)
             }
             builder::Error::PythonVariable { name, .. } => {
                 failure.hint(format!("set it, for example with `export {name}=…`"))
@@ -128,6 +122,17 @@ impl From<&builder::Error> for Failure {
             builder::Error::File(error) => Self::from(error),
         }
     }
+}
+
+/// Adds why a Python of the host replaces the locked one, and what ends that.
+fn add_host_python_hint(failure: Failure, python: &HostPython) -> Failure {
+    let HostPython { locked, reason, .. } = python;
+    failure
+        .note(format!("cannot get `python` {locked}: {reason}"))
+        .hint(format!(
+            "install Python {} on this machine, then run `devsh sync`",
+            minor_version(locked)
+        ))
 }
 
 fn restore_lockfile(tool: &Tool) -> String {

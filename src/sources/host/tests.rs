@@ -106,6 +106,21 @@ fn directories_of_other_versions_are_asked_last() {
 }
 
 #[test]
+fn pythons_that_uv_installed_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    for version in ["3.9.2", "3.12.1"] {
+        let name = format!(".local/share/uv/python/cpython-{version}-linux-x86_64-gnu");
+        let python = root.join(name).join("bin/python3");
+        let answer = format!("echo {version}; echo {}; echo cpython", python.display());
+        program(&python, &answer);
+    }
+    let found = search(&root.join("none"), "python", &root, &[]);
+    let versions: Vec<_> = found.iter().map(|tool| tool.version.as_str()).collect();
+    assert_eq!(versions, ["3.12.1", "3.9.2"]);
+}
+
+#[test]
 fn pyenv_s_shims_are_seen_through() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();

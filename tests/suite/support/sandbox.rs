@@ -173,6 +173,18 @@ impl Sandbox {
         path
     }
 
+    /// Puts a Python of a version on `PATH`, as far as devsh asks it, under each of these names.
+    pub(crate) fn host_python(&self, names: &[&str], version: &str) {
+        // To a script it prints its version, path and implementation; see `sources::host`.
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n*-c*) printf '%s\\n' {version} \"$0\" cpython ;;\n\
+             *) echo 'Python {version}' ;;\nesac\n"
+        );
+        for name in names {
+            self.program(name, &script);
+        }
+    }
+
     /// Returns a wrapper of devsh that counts its starts, and a function that returns the count.
     pub(crate) fn counting(&self) -> (PathBuf, impl Fn() -> usize + use<>) {
         let calls = self.root().join("calls");
