@@ -8,7 +8,7 @@
 use std::{
     cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -34,18 +34,13 @@ use super::{
     locked_addresses::{is_named_by_crate, places_of_crate},
     lockfiles::joined_lockfile,
     missing_parts::Unlocked,
-    new_name::NewName,
+    new_name::{LOCAL_PACKAGES, NewName, PACKAGES, kind_of_names},
     query_versions,
     session::Session,
 };
 
 /// Conda packages that no requested one needs, with their programs.
 pub type CondaPrograms = BTreeMap<String, BTreeSet<String>>;
-
-/// The name under which the scripts of Python packages are listed.
-pub const PACKAGES: &str = "Python packages";
-/// The name under which the scripts of directories are listed that are installed as packages, as the project itself.
-pub const LOCAL_PACKAGES: &str = "local packages";
 
 /// Records that the user allows the project in the state that was read.
 ///
@@ -325,9 +320,17 @@ fn change(
 /// Returns the lists of names that a project can have.
 fn lists(project: &Project) -> BTreeSet<String> {
     let shells = project.preview().shells.values();
-    let tools = shells.flat_map(|shell| shell.tools.keys());
-    let packages = [PACKAGES, CONDA_PACKAGES].map(ToOwned::to_owned);
-    tools.map(ToString::to_string).chain(packages).collect()
+    let mut lists = BTreeSet::new();
+    for shell in shells {
+        lists.extend(shell.tools.keys().map(ToString::to_string));
+        if shell.python.place.is_some() {
+            lists.insert(PACKAGES.to_owned());
+        }
+        if shell.tools.keys().any(|tool| tool.source == Source::Conda) {
+            lists.insert(CONDA_PACKAGES.to_owned());
+        }
+    }
+    lists
 }
 
 /// Returns the digests of the lock entries of all dev shells, except those that cannot be built.
@@ -423,30 +426,22 @@ pub fn check(
 
 /// Returns the failure of a project with names that the user has not approved.
 pub fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {
-    let only_packages = new
-        .iter()
-        .all(|one| matches!(one, NewName::CondaPackage(_)));
-    let is_source = |one: &NewName| {
-        matches!(
-            one,
-            NewName::Place { .. } | NewName::Source { .. } | NewName::Commit { .. }
-        )
-    };
-    let only_sources = new.iter().all(is_source);
-    let what = match (only_packages, only_sources) {
-        (true, _) => "packages",
-        (_, true) => "sources of programs",
-        _ => "programs",
-    };
-    let mut failure = Failure::new(format!(
+    let what = kind_of_names(new);
+    let failure = Failure::new(format!(
         "`{}` has {what} that you have not approved: {}",
         session.display(project.root()),
         describe(new)
     ));
-    failure = failure
-        .note("a changed lockfile or source brought them")
-        .hint(format!("review them with `{}`", session.command("allow")));
-    failure.code(ExitStatus::NotAllowed)
+    // A script of packages asks only for this reason.
+    let note = if new.iter().all(NewName::is_script) {
+        "programs on your own PATH have these names"
+    } else {
+        "a changed lockfile or source brought them"
+    };
+    failure
+        .note(note)
+        .hint(format!("review them with `{}`", session.command("allow")))
+        .code(ExitStatus::NotAllowed)
 }
 
 fn describe(new: &[NewName]) -> String {
@@ -508,14 +503,17 @@ fn compare(
             approve_name(approved, &NewName::Place { tool, place });
         }
     }
-    // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
-    let scripts = programs_on_host(session, &built.package_programs);
-    let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
-    if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
-        let names = approved.names.entry(PACKAGES.to_owned()).or_default();
-        names.extend(scripts);
-    } else {
-        new.extend(new_programs(PACKAGES, &scripts, &known));
+    // Packages come and go with every change of their lockfile. A script that hides a program of the user asks. The
+    // scripts of packages that are not locked yet are unknown.
+    if inputs.python.is_some() {
+        let scripts = programs_on_host(session, &built.package_programs);
+        let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
+        if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
+            let names = approved.names.entry(PACKAGES.to_owned()).or_default();
+            names.extend(scripts);
+        } else {
+            new.extend(new_programs(PACKAGES, &scripts, &known));
+        }
     }
     // No lockfile has the scripts of a directory.
     let scripts = programs_on_host(session, &built.directory_programs);
@@ -584,6 +582,9 @@ fn new_conda_packages(
     if !new.is_empty() && !has_approved_entry(approved, CONDA_PACKAGES, entries) {
         return new;
     }
+    if !entries.contains_key(CONDA_PACKAGES) {
+        return Vec::new();
+    }
     approved.names.entry(CONDA_PACKAGES.to_owned()).or_default();
     for name in &new {
         approve_name(approved, name);
@@ -598,15 +599,20 @@ fn conda_package(name: &str) -> String {
 
 /// Returns the names that programs of the host shell have too.
 fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String> {
+    let is_on_host = |name: &&String| program_on_host(session, name).is_some();
+    names.iter().filter(is_on_host).cloned().collect()
+}
+
+/// Returns the program of the host shell with this name.
+pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
     let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();
     let data = &session.context.directories.data;
-    let directories: Vec<&Path> = pathlist::split(path)
+    pathlist::split(path)
         .map(Path::new)
         .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
-        .collect();
-    let is_on_host = |name: &&String| directories.iter().any(|one| one.join(name).exists());
-    names.iter().filter(is_on_host).cloned().collect()
+        .map(|directory| directory.join(name))
+        .find(|program| program.exists())
 }
 
 /// Returns the names of a dev shell that was built and that the user has not approved.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use crate::{
+    builder::BuiltShell,
     context::Context,
     env::pathlist,
     manifest::{ShellName, presets},
@@ -25,9 +26,11 @@ use crate::{
 use super::{
     build_files::{BuildFailure, BuildTraces},
     build_record,
+    build_request::BuildInputs,
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     package_status::{ChosenPackages, PackageStatus},
+    programs,
     running_build::RunningBuild,
     session::Session,
     store_changes::{self, ChangedObject},
@@ -55,6 +58,9 @@ pub struct ProjectStatus {
     pub lockfile_fits: bool,
     pub environment: Option<String>,
     pub ready: bool,
+    /// Programs, packages and sources that the build brought and that the user has not approved: nothing is loaded with
+    /// them.
+    pub unapproved: Vec<String>,
     pub building: Option<RunningBuild>,
     pub failed: Option<LastFailure>,
     /// The seconds until devsh builds the failed parts again.
@@ -175,9 +181,14 @@ fn gather(
         ChosenPackages::of(session, project, content, &joined.lockfile)
     });
     let traces = BuildTraces::new(session.context, project.root());
+    let mut unapproved = Vec::new();
     let environment = match &record {
         Some(record) => Some(record.content.environment.clone()),
-        None => built_environment(session, project, &shell),
+        None => built_environment(session, project, &shell).map(|(inputs, found)| {
+            let new = programs::unapproved(session, project, &inputs, &found);
+            unapproved.extend(new.iter().flatten().map(ToString::to_string));
+            found.id.to_string()
+        }),
     };
     let failed = traces.failed(&shell).filter(|_| environment.is_none());
     let log = traces.log(&shell);
@@ -210,8 +221,9 @@ fn gather(
         lockfile_fits: joined.is_some_and(|joined| joined.fits),
         packages: packages.as_ref().map(ChosenPackages::status),
         lockfile: path.exists().then_some(path),
-        ready: environment.is_some(),
+        ready: environment.is_some() && unapproved.is_empty(),
         environment,
+        unapproved,
         changed_objects: store_changes::changed_objects(session, project, &shell),
         missing_parts: record
             .map(|record| record.content.missing)
@@ -230,15 +242,15 @@ fn gather(
 
 /// Returns the environment that a prompt would load without a build although it has no record yet, as after a change of
 /// files without a new meaning.
-fn built_environment(
+fn built_environment<'a>(
     session: &Session<'_>,
-    project: &Project,
-    shell: &ShellName,
-) -> Option<String> {
+    project: &'a Project,
+    shell: &'a ShellName,
+) -> Option<(BuildInputs<'a>, BuiltShell)> {
     let is_allowed = project.standing() == ApprovalState::Allowed && project.is_complete();
     let shell = Some(shell).filter(|_| is_allowed)?;
-    let (_inputs, found) = build_record::look_up(session, project, shell).ok()?;
-    found.map(|found| found.id.to_string())
+    let (inputs, found) = build_record::look_up(session, project, shell).ok()?;
+    Some((inputs, found?))
 }
 
 /// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news.

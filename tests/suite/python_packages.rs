@@ -268,7 +268,7 @@ fn packages_that_need_the_locked_python_are_named_if_the_host_replaces_it() {
     );
     let allowed = sandbox.devsh(&["allow", "--yes"]);
     for text in [
-        "program of Python packages, also on your PATH  second",
+        "program of Python packages  second, before ",
         "error: `native` of `pyproject.toml` is locked for Python 3.14.7, and 3.11",
         "of the host replaces it\n",
         "note: cannot get `python` 3.14.7: cannot reach",
@@ -1369,7 +1369,7 @@ fn a_script_of_a_package_that_hides_a_program_needs_approval() {
     }
     let shown = sandbox.devsh(&["allow"]).success().stderr;
     assert!(
-        shown.contains("program of Python packages, also on your PATH  ls"),
+        shown.contains("program of Python packages  ls, before /"),
         "{shown}"
     );
     assert_eq!(run("ls").success().stdout, "tester 3.0\n");
@@ -1416,7 +1416,7 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
     run("shop").code(3).error(&[error]);
     let shown = sandbox.devsh(&["allow"]).success().stderr;
     assert!(
-        shown.contains("program of local packages, also on your PATH  ls"),
+        shown.contains("program of local packages  ls, before /"),
         "{shown}"
     );
     assert_eq!(run("ls").success().stdout, "demo\n");
@@ -1425,9 +1425,29 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
         return;
     };
     write_scripts(&other, &["shop", "ls"]);
+    let mut pty = other.shell(HostShell::Bash);
+    pty.enter();
+    pty.begin_until("devsh allow", "Allow? [Y/n]");
+    pty.press("y\r");
+    pty.wait_for("Allow? [Y/n]");
+    pty.press("n\r");
+    let refused = pty.finish();
+    for text in [
+        "error: these programs of `~/project` were not allowed",
+        "note: the project itself is allowed, but no dev shell with them is loaded",
+        "hint: `devsh allow` asks again",
+    ] {
+        assert!(refused.contains(text), "{text} in {refused}");
+    }
+    let status = pty.run("devsh status");
+    assert!(
+        status.contains("not allowed  `ls` of `local packages`"),
+        "{status}"
+    );
+    drop(pty);
     let shown = other.devsh(&["allow"]).success().stderr;
     assert!(
-        shown.contains("program of local packages, also on your PATH  ls"),
+        shown.contains("program of local packages  ls, before /"),
         "{shown}"
     );
     let outcome = other.devsh(&["run", "--", "ls"]);
@@ -1732,6 +1752,38 @@ fn a_package_without_a_wheel_is_built_after_a_question() {
     let asked = other.devsh(&["allow", "--yes"]).success().stderr;
     assert!(asked.contains("python build evil"), "{asked}");
     assert!(ran.exists(), "it was built");
+}
+
+#[test]
+fn programs_of_the_first_packages_ask_no_question_of_their_own() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_evil(&server);
+    serve_pure(&server, &[pure("second", "1.0", &[], &["second"])]);
+    for name in ["tester", "second"] {
+        sandbox.program(name, "#!/bin/sh\n");
+    }
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"evil\", \"tester\"]\n\
+         [dependency-groups]\ntest = [\"second\"]\n",
+    );
+    // The first build has no packages, because one of them has no wheel.
+    let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
+    assert!(allowed.contains("python build evil"), "{allowed}");
+    assert!(!allowed.contains("program of"), "{allowed}");
+    assert_tester_runs(&sandbox, &[]);
+    let run = ["run", "--shell", "test", "--", "second"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "second 1.0\n");
+    // A later version does not bring a program that no one has approved.
+    serve_pure(&server, &[pure("second", "2.0", &[], &["second", "ls"])]);
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    sandbox.devsh(&run).code(3).error(&[
+        "has programs that you have not approved: `ls` of `Python packages`",
+        "note: programs on your own PATH have these names",
+    ]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::{
     app::{
         approvals::{Requests, Review},
-        new_name::NewName,
-        programs::{LOCAL_PACKAGES, PACKAGES},
+        new_name::{NewName, kind_of_names},
+        programs::program_on_host,
         session::Session,
     },
     cli::{commands::sync::ready_line, question::ask},
@@ -107,36 +107,48 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             return Ok(());
         }
         // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.
-        ui.note("the build brought names that were not known before:");
-        let added = new.iter().map(|one| {
-            let (name, value) = match one {
-                NewName::CondaPackage(name) => ("conda package".to_owned(), name),
-                // Only those that come in front of programs of the user ask.
-                NewName::Program { tool, program }
-                    if [PACKAGES, LOCAL_PACKAGES].contains(&&**tool) =>
-                {
-                    (format!("program of {tool}, also on your PATH"), program)
-                }
-                NewName::Program { tool, program } => (format!("program of {tool}"), program),
-                NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
-                NewName::Source { tool, source } => (format!("source of {tool}"), source),
-                NewName::Commit { package, commit } => (format!("commit of {package}"), commit),
-            };
-            (name, Difference::Added(value.clone()))
+        let what = kind_of_names(&new);
+        ui.note(&if new.iter().all(NewName::is_script) {
+            "programs of packages would come before your own of the same name:".to_owned()
+        } else {
+            format!("the build brought {what} that were not known before:")
         });
-        show(
-            ui,
-            Requests {
-                is_known: true,
-                differences: added.collect(),
-                plain_settings: 0,
-            },
-        );
+        show(ui, requests_of_names(session, &new));
         if !confirm(session, ui, options, "Allow?")? {
-            return Err(refused(&name));
+            return Err(
+                Failure::new(format!("these {what} of `{name}` were not allowed"))
+                    .note("the project itself is allowed, but no dev shell with them is loaded")
+                    .hint(format!("`{}` asks again", session.command("allow")))
+                    .code(ExitStatus::NotAllowed),
+            );
         }
         approved.approve_names(&new)?;
         built = approved.build();
+    }
+}
+
+/// Returns the names that a build brought, as requests.
+fn requests_of_names(session: &Session<'_>, new: &[NewName]) -> Requests {
+    let added = new.iter().map(|one| {
+        let (name, value) = match one {
+            NewName::CondaPackage(name) => ("conda package".to_owned(), name),
+            NewName::Program { tool, program } => (format!("program of {tool}"), program),
+            NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
+            NewName::Source { tool, source } => (format!("source of {tool}"), source),
+            NewName::Commit { package, commit } => (format!("commit of {package}"), commit),
+        };
+        let hidden = Some(value).filter(|_| one.is_script());
+        let hidden = hidden.and_then(|program| program_on_host(session, program));
+        let value = match hidden {
+            Some(hidden) => format!("{value}, before {}", session.display(&hidden)),
+            None => value.clone(),
+        };
+        (name, Difference::Added(value))
+    });
+    Requests {
+        is_known: true,
+        differences: added.collect(),
+        plain_settings: 0,
     }
 }
 

@@ -57,6 +57,10 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
     table.label("dev shells", status.shells.join(", "));
     table.label("lockfile", lockfile(session, ui, status));
     table.label("environment", environment(ui, status));
+    if !status.unapproved.is_empty() {
+        let names = status.unapproved.join(", ");
+        table.label("not allowed", Cell::new(Role::Warning, names));
+    }
     if let Some(building) = &status.building {
         table.label("building", Cell::new(Role::Hint, build_heading(building)));
         for item in build_lines(building) {
@@ -324,6 +328,12 @@ fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
         ApprovalState::Changed | ApprovalState::Unknown => {
             return Some(format!("review and approve it with `{}`", command("allow")));
         }
+    }
+    if !status.unapproved.is_empty() {
+        return Some(format!(
+            "review and approve them with `{}`",
+            command("allow")
+        ));
     }
     if let Some(building) = &status.building {
         return Some(build_hint(building, &command("sync")));
