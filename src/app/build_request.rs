@@ -91,7 +91,18 @@ impl<'a> BuildInputs<'a> {
             })
         };
         let mut failed: Vec<FailedPart> = shell.tools.iter().filter_map(unlocked_tool).collect();
-        let python = python_packages::of_shell(project, shell, &lockfile, unlocked);
+        let mut python = python_packages::of_shell(project, shell, &lockfile, unlocked);
+        if let Err(failure) = &python
+            && let Some(earlier) = python_packages::earlier_of_shell(project, shell, &lockfile)
+        {
+            failed.push(FailedPart {
+                part: ShellPart::ListChanges(earlier.lock.display().to_string()),
+                failure: failure.clone(),
+                may_pass: false,
+                is_left_out: false,
+            });
+            python = Ok(Some(earlier));
+        }
         // Without Python its packages are left out too.
         let no_python = failed
             .iter()
@@ -108,7 +119,7 @@ impl<'a> BuildInputs<'a> {
             None => python.map_err(|failure| FailedPart {
                 part: ShellPart::PythonPackages,
                 failure,
-                may_pass: !unlocked.is_complete(),
+                may_pass: unlocked.may_pass(),
                 is_left_out: false,
             }),
         };

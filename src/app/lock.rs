@@ -19,7 +19,7 @@ use super::{
     build_record, conda_packages, fetch_extends, image_bases,
     locked_addresses::is_named_by_crate,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
-    missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
+    missing_parts::{LeftOut, Unlocked, UnlockedPackages, UnlockedTool, Unresolved},
     older_python::{TargetRequest, resolve_packages},
     programs, python_packages, python_tools,
     resolve_requests::{resolve_each, resolve_or_leave_out},
@@ -328,7 +328,7 @@ fn answer(
             python: previous.python.clone(),
             ..Lockfile::default()
         };
-        target.add_unlocked_packages(&known, &failure, &mut current.unlocked);
+        target.add_unreachable_packages(&known, &failure, &mut current.unlocked);
         known.python
     } else {
         let request = TargetRequest {
@@ -343,7 +343,14 @@ fn answer(
         lockfile = resolved.lockfile;
         let python = resolved.packages;
         for failed in python.failures {
-            current.unlocked.add_packages(failed.key, failed.failure);
+            current.unlocked.add_packages(
+                failed.key,
+                UnlockedPackages {
+                    failure: failed.failure,
+                    // uv does not say whether it failed for the network.
+                    may_pass: true,
+                },
+            );
         }
         python.sets
     };

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
     lockfile::{self, CondaKey, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
-    manifest::{Manifest, NamedRequest},
-    package::Source,
+    manifest::{Manifest, NamedRequest, ToolRequest, whole},
+    package::{Source, Tool},
     project::{LOCKFILE, Project, lock_path, personal},
     report::failure::Failure,
     util::{files, interrupts},
@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     conda_packages::{self, ResolvedConda},
-    missing_parts::{LeftOut, Unlocked, UnlockedTool},
+    missing_parts::{LeftOut, RUN_LOCK, Unlocked, UnlockedPackages, UnlockedTool},
     python_packages::{self, FailedList, ResolvedPackages},
     python_tools::{self, TeamTools},
     session::{LoadedLockfile, Session},
@@ -250,7 +250,7 @@ impl LockTarget {
         python_packages::fitting_minor(session, &self.project, lockfile, failures, minors)
     }
 
-    /// Adds the requests that `lockfile` does not answer to `unlocked`, with the failure of each.
+    /// Adds the requests that `lockfile` does not answer to `unlocked`, with the change behind each.
     pub fn add_unlocked(&self, lockfile: &Lockfile, failure: &Failure, unlocked: &mut Unlocked) {
         for NamedRequest { tool, request } in &self.requests {
             let locked = lockfile.locked(tool, request);
@@ -258,7 +258,7 @@ impl LockTarget {
                 unlocked.add_tool(
                     LockKey::for_request(tool, request),
                     UnlockedTool {
-                        failure: failure.clone(),
+                        failure: changed_request(tool, request, lockfile),
                         is_unreachable: false,
                         is_left_out: request.is_below_root && locked.is_none(),
                     },
@@ -269,7 +269,14 @@ impl LockTarget {
             self.add_unlocked_conda(failure, unlocked);
         }
         if !self.lacks_python(Some(lockfile)) {
-            self.add_unlocked_packages(lockfile, failure, unlocked);
+            for key in self.unanswered_keys(lockfile) {
+                let changed = python_packages::changed_list(&self.project, lockfile, &key);
+                let packages = UnlockedPackages {
+                    failure: changed.unwrap_or_else(|| failure.clone()),
+                    may_pass: false,
+                };
+                unlocked.add_packages(key, packages);
+            }
         }
     }
 
@@ -283,18 +290,28 @@ impl LockTarget {
         })
     }
 
-    /// Adds the lists of Python packages that `lockfile` does not answer to `unlocked`.
-    pub fn add_unlocked_packages(
+    /// Adds the lists of Python packages that `lockfile` does not answer to `unlocked`, because a server was not
+    /// reached.
+    pub fn add_unreachable_packages(
         &self,
         lockfile: &Lockfile,
         failure: &Failure,
         unlocked: &mut Unlocked,
     ) {
-        for key in self.own_keys() {
-            if python_packages::fitting_set(&self.project, lockfile, &key).is_none() {
-                unlocked.add_packages(key, failure.clone());
-            }
+        for key in self.unanswered_keys(lockfile) {
+            let packages = UnlockedPackages {
+                failure: failure.clone(),
+                may_pass: true,
+            };
+            unlocked.add_packages(key, packages);
         }
+    }
+
+    /// Returns the lists of Python packages that `lockfile` does not answer.
+    fn unanswered_keys(&self, lockfile: &Lockfile) -> BTreeSet<PythonKey> {
+        let mut keys = self.own_keys();
+        keys.retain(|key| python_packages::fitting_set(&self.project, lockfile, key).is_none());
+        keys
     }
 
     fn tool_problems(&self, lockfile: Option<&Lockfile>) -> LockProblems {
@@ -434,6 +451,23 @@ pub fn all_requests(manifest: &Manifest) -> Vec<NamedRequest> {
         .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
         .map(NamedRequest::of)
         .collect()
+}
+
+/// Returns the failure for a tool whose request has changed since it was locked.
+fn changed_request(tool: &Tool, request: &ToolRequest, lockfile: &Lockfile) -> Failure {
+    let mut earlier = lockfile
+        .packages
+        .iter()
+        .filter(|(key, _)| key.tool == *tool);
+    let locked = match earlier.next() {
+        Some((_, package)) => format!("has {}", package.version),
+        None => "does not have it".to_owned(),
+    };
+    let (asked, origin) = (whole(request), &request.requirement.origin);
+    Failure::new(format!(
+        "{origin} asks for `{asked}`, and `{LOCKFILE}` {locked}"
+    ))
+    .hint(RUN_LOCK)
 }
 
 /// Returns the failure for a lockfile that does not answer the manifest and must not be written.

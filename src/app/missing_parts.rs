@@ -14,6 +14,9 @@ use crate::{
     report::failure::Failure,
 };
 
+/// The hint for a lockfile that is older than a file of the project.
+pub const RUN_LOCK: &str = "run `devsh lock`";
+
 /// Requests that could not be resolved.
 pub enum Unresolved {
     /// A source cannot be reached.
@@ -39,7 +42,15 @@ impl Unresolved {
 pub struct Unlocked {
     tools: BTreeMap<LockKey, UnlockedTool>,
     conda: BTreeMap<CondaKey, UnlockedTool>,
-    packages: BTreeMap<PythonKey, Failure>,
+    packages: BTreeMap<PythonKey, UnlockedPackages>,
+}
+
+/// Python packages without locked versions.
+#[derive(Debug, Clone)]
+pub struct UnlockedPackages {
+    pub failure: Failure,
+    /// True if the same list can resolve later, because a server was not reached.
+    pub may_pass: bool,
 }
 
 /// A tool without a locked version.
@@ -103,8 +114,8 @@ impl Unlocked {
         });
     }
 
-    pub fn add_packages(&mut self, key: PythonKey, failure: Failure) {
-        self.packages.entry(key).or_insert(failure);
+    pub fn add_packages(&mut self, key: PythonKey, packages: UnlockedPackages) {
+        self.packages.entry(key).or_insert(packages);
     }
 
     pub fn tool(&self, tool: &Tool, request: &ToolRequest) -> Option<&UnlockedTool> {
@@ -117,7 +128,12 @@ impl Unlocked {
     }
 
     pub fn packages(&self, key: &PythonKey) -> Option<&Failure> {
-        self.packages.get(key)
+        self.packages.get(key).map(|packages| &packages.failure)
+    }
+
+    /// Returns whether a later try can find more, because a server was not reached.
+    pub fn may_pass(&self) -> bool {
+        self.unreachable().is_some() || self.packages.values().any(|packages| packages.may_pass)
     }
 
     /// Returns the failure of a tool whose source cannot be reached.
@@ -138,7 +154,10 @@ impl Unlocked {
         let tools = self.tools.values().chain(self.conda.values());
         let tools = tools.filter(|tool| !tool.is_left_out);
         let tools = tools.map(|tool| &tool.failure);
-        tools.chain(self.packages.values()).next()
+        let packages = self.packages.values();
+        tools
+            .chain(packages.map(|packages| &packages.failure))
+            .next()
     }
 }
 
@@ -202,6 +221,8 @@ pub fn unread_lockfile(name: &str, failure: &Failure) -> MissingPart {
     }
 }
 
+/// The longest fix that a prompt shows, in bytes.
+const LONGEST_FIX: usize = 32;
 /// The longest cause that is shown whole, in bytes.
 const LONGEST_CAUSE: usize = 320;
 
@@ -283,7 +304,13 @@ pub fn describe(parts: &[MissingPart]) -> Failure {
         return Failure::default();
     };
     let names = describe_names(parts);
-    Failure::new(format!("{names}: {}", first.reason)).hint("`devsh status` has the details")
+    let fix = match parts {
+        [only] => only.hint.as_deref(),
+        _ => None,
+    };
+    let fix = fix.filter(|fix| fix.len() <= LONGEST_FIX);
+    Failure::new(format!("{names}: {}", first.reason))
+        .hint(fix.unwrap_or("`devsh status` has the details"))
 }
 
 /// Returns the names of missing parts in one phrase.

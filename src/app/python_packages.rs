@@ -13,12 +13,12 @@ use std::{
 
 use super::{
     conda_packages,
-    missing_parts::Unlocked,
+    missing_parts::{RUN_LOCK, Unlocked},
     optional_packages::{left_out_parts, optional_parts},
 };
 use crate::{
     builder::PythonPackages,
-    lockfile::{LockedRequirement, Lockfile, PythonKey, PythonSet},
+    lockfile::{AskedAddresses, LockedRequirement, Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
     package::{PackageName, Version},
     project::{LOCKFILE, Project},
@@ -152,20 +152,35 @@ fn lockfile_of<'p>(project: &'p Project, shell: &'p DevShell) -> Option<(&'p Pyt
     Some((locked, &lock.value))
 }
 
-/// Returns the packages that `devshell.lock` has for a list of requirements; none if it lacks the list.
+/// Returns the packages that `devshell.lock` has for an earlier state of the requirements of a dev shell; nothing if
+/// they have not changed.
+pub fn earlier_of_shell(
+    project: &Project,
+    shell: &DevShell,
+    lockfile: &Lockfile,
+) -> Option<PythonPackages> {
+    let key = key(project, shell).ok()??;
+    if fitting_set(project, lockfile, &key).is_some() {
+        return None;
+    }
+    earlier_set(project, lockfile, &key)?;
+    of_devshell_lock(project, shell, &key, lockfile).ok()
+}
+
+/// Returns the packages that `devshell.lock` has for a list of requirements, or for an earlier state of it; none if it
+/// lacks both.
 fn of_devshell_lock(
     project: &Project,
     shell: &DevShell,
     key: &PythonKey,
     lockfile: &Lockfile,
 ) -> Result<PythonPackages, Failure> {
-    let text = fitting_set(project, lockfile, key)
-        .map(PythonSet::to_requirements)
-        .unwrap_or_default();
+    let locked =
+        fitting_set(project, lockfile, key).or_else(|| earlier_set(project, lockfile, key));
+    let text = locked.map(PythonSet::to_requirements).unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
     let mut builds = builds(shell);
-    let locked_builds = lockfile.python.get(key).into_iter();
-    let locked_builds = locked_builds.flat_map(|set| &set.builds);
+    let locked_builds = locked.into_iter().flat_map(|set| &set.builds);
     let permitted = locked_builds.filter(|name| project.build_permission().includes(name));
     builds.extend(permitted.cloned());
     let mut set = read_lock(&files)?;
@@ -184,7 +199,7 @@ fn of_devshell_lock(
     if let (Some(lock), Some((own, name))) = (lock, lockfile_of(project, shell)) {
         // Directories in the list are installed as well.
         selection = self::selection(shell, own, name)?;
-        if let Some(locked) = lockfile.python.get(key) {
+        if let Some(locked) = locked {
             let is_absent = |extra: &String| {
                 let requirement = own.built_extra(extra);
                 requirement.is_some_and(|one| locked.absent.contains(&one))
@@ -216,6 +231,64 @@ pub fn fitting_set<'l>(
 ) -> Option<&'l PythonSet> {
     let set = lockfile.python.get(key)?;
     unmet(project, key, set).is_none().then_some(set)
+}
+
+/// Returns the packages that were locked for an earlier state of a list, if all of them are from places that the list
+/// as it is now admits.
+fn earlier_set<'l>(
+    project: &Project,
+    lockfile: &'l Lockfile,
+    key: &PythonKey,
+) -> Option<&'l PythonSet> {
+    let set = lockfile.python.get(earlier_key(project, lockfile, key)?)?;
+    let asked = AskedAddresses::of(key);
+    let mut packages = set.packages.iter();
+    packages
+        .all(|package| asked.check(package).is_ok())
+        .then_some(set)
+}
+
+/// Returns the requirements of a list before it changed: of those that no dev shell has any more, the ones that have
+/// most in common with it.
+fn earlier_key<'l>(
+    project: &Project,
+    lockfile: &'l Lockfile,
+    key: &PythonKey,
+) -> Option<&'l PythonKey> {
+    if lockfile.python.contains_key(key) {
+        return None;
+    }
+    let asked = keys(project);
+    let lines: BTreeSet<&str> = key.lines().collect();
+    let left = lockfile.python.keys().filter(|key| !asked.contains(key));
+    left.max_by_key(|key| key.lines().filter(|line| lines.contains(line)).count())
+}
+
+/// The most changed requirements that are named.
+const SHOWN_CHANGES: usize = 4;
+
+/// Returns the lines of a list that are new and those that are gone.
+fn describe_changes(before: &PythonKey, now: &PythonKey) -> String {
+    let (before, now): (BTreeSet<&str>, BTreeSet<&str>) =
+        (before.lines().collect(), now.lines().collect());
+    let added = now.difference(&before).map(|line| format!("+ `{line}`"));
+    let removed = before.difference(&now).map(|line| format!("- `{line}`"));
+    let mut changes: Vec<String> = added.chain(removed).collect();
+    if changes.len() > SHOWN_CHANGES {
+        let more = changes.len() - SHOWN_CHANGES;
+        changes.truncate(SHOWN_CHANGES);
+        changes.push(format!("and {more} more"));
+    }
+    changes.join(", ")
+}
+
+/// Returns the failure for a list that has changed since its packages were locked; nothing if it never was locked.
+pub fn changed_list(project: &Project, lockfile: &Lockfile, key: &PythonKey) -> Option<Failure> {
+    let before = earlier_key(project, lockfile, key)?;
+    let failure = Failure::new(format!("`{LOCKFILE}` does not have them"))
+        .detail(describe_changes(before, key))
+        .hint(RUN_LOCK);
+    Some(failure)
 }
 
 fn unmet<'k>(project: &Project, key: &'k PythonKey, set: &PythonSet) -> Option<&'k str> {
@@ -256,8 +329,9 @@ pub fn locked_commits(
     let Ok(Some(key)) = key(project, shell) else {
         return Vec::new();
     };
-    let packages = lockfile.python.get(&key).into_iter();
-    let packages = packages.flat_map(|set| &set.packages);
+    let set = lockfile.python.get(&key);
+    let set = set.or_else(|| earlier_set(project, lockfile, &key));
+    let packages = set.into_iter().flat_map(|set| &set.packages);
     packages.filter_map(LockedRequirement::repository).collect()
 }
 
@@ -429,13 +503,20 @@ fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
 pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
     let requested = requested(project, lockfile);
     let mut problems = Vec::new();
+    let mut changed = BTreeSet::new();
     for (key, oldest) in &requested {
         let python = oldest.version();
         match lockfile.python.get(key) {
-            None => problems.push(format!(
-                "Python packages {} are not locked",
-                first_words(key)
-            )),
+            None => problems.push(match earlier_key(project, lockfile, key) {
+                Some(before) => {
+                    changed.insert(before);
+                    let shell = &project.preview().shells[oldest.shell];
+                    let lock = shell.python.lock.as_ref();
+                    let file = lock.map_or("the list of packages", |lock| &lock.value);
+                    format!("`{file}` has changed: {}", describe_changes(before, key))
+                }
+                None => format!("Python packages {} are not locked", first_words(key)),
+            }),
             Some(set) if set.python != python => problems.push(format!(
                 "Python packages {} are locked for Python {}, not {python}",
                 first_words(key),
@@ -449,7 +530,7 @@ pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
     let superfluous = lockfile
         .python
         .keys()
-        .filter(|key| !requested.contains_key(*key));
+        .filter(|key| !requested.contains_key(*key) && !changed.contains(key));
     problems.extend(superfluous.map(|key| {
         format!(
             "Python packages {} are locked, but no dev shell asks for them",

@@ -18,6 +18,8 @@ pub enum ShellPart {
     PackagesOf(SelectionPart),
     /// Python packages that have no wheel and were not built, by normalised name.
     UnbuiltPackages(BTreeSet<String>),
+    /// The changes of a list of requirements since its packages were locked.
+    ListChanges(String),
     /// The editable installs of the project's own directories.
     Project,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for ShellPart {
                 let plural = if names.len() == 1 { "" } else { "s" };
                 write!(formatter, "Python package{plural} {}", quoted_list(names))
             }
+            Self::ListChanges(file) => write!(formatter, "changes of `{file}`"),
             Self::Project => formatter.write_str("the project itself"),
         }
     }

@@ -75,6 +75,19 @@ impl fmt::Display for PythonKey {
     }
 }
 
+impl PythonKey {
+    /// Returns everything that is asked for, a line each.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let lists = [
+            &self.requirements,
+            &self.constraints,
+            &self.overrides,
+            &self.options,
+        ];
+        lists.into_iter().flatten().map(String::as_str)
+    }
+}
+
 impl PythonSet {
     /// Returns the lines of a list of requirements with digests.
     pub fn to_requirements(&self) -> String {

@@ -198,7 +198,9 @@ fn a_lockfile_that_lacks_a_tool_costs_only_that_tool_at_a_prompt() {
     let mut pty = sandbox.shell(HostShell::Bash);
     let seen = pty.enter();
     assert!(
-        seen.contains("missing: `just`: `~/project/devshell.lock` does not fit"),
+        seen.contains(
+            "missing: `just`: devshell.toml:3 asks for `1`, and `devshell.lock` does not have it; run `devsh lock`"
+        ),
         "{seen}"
     );
     assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");

@@ -1704,6 +1704,73 @@ fn only_wheels_of_admitted_versions_for_python_3_count() {
 }
 
 #[test]
+fn a_changed_list_keeps_the_locked_packages_and_names_the_change() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.write("requirements.txt", "tester\nhelper-lib\n");
+    sandbox.allow();
+    let lockfile = || fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let before = lockfile();
+    sandbox.write("requirements.txt", "tester\nblack>=26\n");
+    // It builds as a prompt does, which writes no file of the project.
+    sandbox.devsh(&["watch", "--once"]);
+    assert_eq!(lockfile(), before);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let entered = pty.enter();
+    let change = "missing: changes of `requirements.txt`: `devshell.lock` does not have them: \
+                  + `black>=26`, - `helper-lib`; run `devsh lock`";
+    assert!(entered.contains(change), "{entered}");
+    assert!(pty.run("tester x").contains("tester 1.0 x"));
+    drop(pty);
+    let status = sandbox.devsh(&["status"]).success();
+    for text in ["3 of requirements.txt", "run `devsh lock`"] {
+        assert!(status.stdout.contains(text), "{text} in {status}");
+    }
+    assert!(!status.stdout.contains("next try"), "{status}");
+    let check = sandbox.devsh(&["lock", "--check"]).code(1);
+    let change = "`requirements.txt` has changed: + `black>=26`, - `helper-lib`\n";
+    assert!(check.stderr.contains(change), "{check}");
+    sandbox.devsh(&["lock"]).success();
+    sandbox
+        .devsh(&["run", "--", "black", "--version"])
+        .success();
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(!status.stdout.contains("missing"), "{status}");
+}
+
+#[test]
+fn an_earlier_list_brings_no_package_from_another_place() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.write("requirements.txt", "tester\n");
+    sandbox.allow();
+    let path = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    // Someone who changes only the two files names an address in both.
+    let wheel = &server.paths("helper_lib-1.0")[0];
+    let address = format!("helper-lib @ {}{wheel}", server.address());
+    let text = text.replace(
+        "requirements = [\"tester\"]",
+        &format!("requirements = [\"{address}\"]"),
+    );
+    let text = text.replace("\"tester==1.0\"", &format!("\"{address}\""));
+    assert!(text.contains("helper-lib @"), "{text}");
+    fs::write(&path, text).unwrap();
+    sandbox.write("requirements.txt", "tester\nblack\n");
+    server.requests();
+    sandbox.devsh(&["watch", "--once"]);
+    assert!(!server.requests().contains(wheel));
+}
+
+#[test]
 fn a_package_without_a_wheel_is_built_after_a_question() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -204,11 +204,8 @@ fn lockfile(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Cell {
     if status.lockfile_fits {
         path.into()
     } else if status.standing == ApprovalState::Allowed {
-        let text = if is_kept {
-            format!("{path}, and does not fit the files of the project")
-        } else {
-            format!("{path} does not fit the manifest")
-        };
+        let and = if is_kept { ", and" } else { "" };
+        let text = format!("{path}{and} does not fit the files of the project");
         Cell::new(Role::Warning, text)
     } else {
         format!("{path} is read after you allow the project").into()
