@@ -79,13 +79,22 @@ pub fn add_tools(
     })
 }
 
-/// Notes that applications of the Python index do not see the packages of the project.
+/// Notes that applications of the Python index do not see the packages of the project. A package that is only a program
+/// imports nothing.
 fn note_isolation(session: &Session<'_>, project: &Project, tools: &[Tool], edit: ToolEdit<'_>) {
+    let Ok(joined) = joined_lockfile(session, project) else {
+        return;
+    };
     let dev = ShellName::dev();
     let Some(shell) = project.preview().shells.get(edit.shell.unwrap_or(&dev)) else {
         return;
     };
-    for tool in tools.iter().filter(|tool| tool.source == Source::Pypi) {
+    let is_application = |tool: &&Tool| {
+        let request = shell.tools.get(*tool);
+        let locked = request.and_then(|request| joined.lockfile.locked(tool, request));
+        tool.source == Source::Pypi && locked.is_some_and(|locked| locked.application.is_some())
+    };
+    for tool in tools.iter().filter(is_application) {
         let package = tool.package.as_str();
         if let Some(addition) = python_packages::describe_addition(project, shell, package) {
             session.reporter.note(&format!(

@@ -962,6 +962,10 @@ fn an_application_next_to_packages_names_the_command_that_adds_it_to_them() {
     let note = "devsh: `pypi:second` cannot import the project or its packages; `uv add --dev second` adds it to them\n";
     assert!(added.stderr.contains(note), "{added}");
     assert_eq!(added.stderr.matches("devshell.lock").count(), 1, "{added}");
+    // A package that is only a program imports nothing.
+    serve_program(&server, "rust-just", "just", &["1.40.0"]);
+    let added = sandbox.devsh(&["add", "just"]).success();
+    assert!(!added.stderr.contains("import"), "{added}");
 }
 
 #[test]
