@@ -94,12 +94,15 @@ fn ask_and_resolve(
         session.reporter.note(&held_back(&held));
     }
     let fallbacks = fallbacks(session, requests, &index, &lockfile, previous);
-    let gaps = missing_systems(&lockfile, previous, &fallbacks);
+    let gaps = missing_systems(requests, &index, &lockfile, previous, &fallbacks);
     for line in fallbacks.values().collect::<BTreeSet<_>>() {
         session.reporter.note(line);
     }
-    for gap in gaps {
-        session.reporter.note(&gap);
+    for line in gaps
+        .iter()
+        .chain(&compiled_tools(&lockfile, previous, &fallbacks))
+    {
+        session.reporter.note(line);
     }
     Ok(lockfile)
 }
@@ -250,7 +253,10 @@ fn fallbacks(
         }
         let not = first.supplier.describe(tool.name.as_str());
         let mut line = if supplier.source == Source::Cargo {
-            format!("`{tool}` is compiled, not taken from {not}")
+            format!(
+                "{}, not taken from {not}",
+                describe_compilation(tool, locked)
+            )
         } else {
             let supplier = supplier.describe(tool.name.as_str());
             format!("`{tool}` comes from {supplier}, not from {not}")
@@ -268,6 +274,33 @@ fn fallbacks(
     requests.iter().filter_map(describe).collect()
 }
 
+fn describe_compilation(tool: &Tool, locked: &LockedPackage) -> String {
+    format!(
+        "`{tool}` {} is compiled, which takes minutes",
+        locked.version
+    )
+}
+
+/// Returns a line for each newly locked crate that is compiled. Those in `described` have a line already.
+fn compiled_tools(
+    lockfile: &Lockfile,
+    previous: &Lockfile,
+    described: &BTreeMap<LockKey, String>,
+) -> BTreeSet<String> {
+    let fresh = lockfile.packages.iter().filter(|(key, package)| {
+        package.supplier.source == Source::Cargo
+            && previous.packages.get(*key) != Some(*package)
+            && !described.contains_key(*key)
+    });
+    fresh
+        .map(|(key, package)| {
+            let supplier = package.supplier.describe(key.tool.name.as_str());
+            let line = describe_compilation(&key.tool, package);
+            format!("{line}: {supplier} has only its source")
+        })
+        .collect()
+}
+
 /// Returns the systems for which a tool is not published.
 fn missing_on(package: &LockedPackage) -> Option<String> {
     let mut missing = System::ALL.to_vec();
@@ -275,9 +308,29 @@ fn missing_on(package: &LockedPackage) -> Option<String> {
     (!missing.is_empty()).then(|| describe_systems(&missing))
 }
 
+/// Returns the newest older version of a tool that is published for the systems that the locked one lacks.
+fn published_before(
+    requests: &[NamedRequest],
+    index: &Index,
+    key: &LockKey,
+    package: &LockedPackage,
+) -> Option<Version> {
+    let is_of_key = |one: &&NamedRequest| LockKey::for_request(&one.tool, &one.request) == *key;
+    let NamedRequest { tool, request } = requests.iter().find(is_of_key)?;
+    let candidates = index.candidates(&CandidateKey::of(tool, request))?;
+    let mut older = candidates.iter().filter(|one| {
+        one.version < package.version
+            && one.yanked.is_none()
+            && one.systems().len() == System::ALL.len()
+    });
+    older.next().map(|one| one.version.clone())
+}
+
 /// Returns a line for the newly locked tools that are not published for all systems: one for each set of systems.
 /// Those in `described` have a line already.
 fn missing_systems(
+    requests: &[NamedRequest],
+    index: &Index,
     lockfile: &Lockfile,
     previous: &Lockfile,
     described: &BTreeMap<LockKey, String>,
@@ -286,10 +339,18 @@ fn missing_systems(
         previous.packages.get(*key) != Some(*package) && !described.contains_key(*key)
     });
     let mut tools_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut older_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (key, package) in fresh {
         if let Some(systems) = missing_on(package) {
             // The same version with other components has the same gaps.
             let tool = format!("`{}` {}", key.tool, package.version);
+            if let Some(older) = published_before(requests, index, key, package) {
+                let older = format!("`{}` {older}", key.tool);
+                older_by_gap
+                    .entry(systems.clone())
+                    .or_default()
+                    .insert(older);
+            }
             tools_by_gap.entry(systems).or_default().insert(tool);
         }
     }
@@ -300,7 +361,16 @@ fn missing_systems(
             _ => ("are", "them"),
         };
         let tools = tools.join(", ");
-        format!("{tools} {verb} not published for {systems}: colleagues there do not get {it}")
+        let line =
+            format!("{tools} {verb} not published for {systems}: colleagues there do not get {it}");
+        match older_by_gap.get(&systems) {
+            Some(older) => {
+                let verb = if older.len() == 1 { "is" } else { "are" };
+                let older: Vec<&str> = older.iter().map(String::as_str).collect();
+                format!("{line}; {} {verb} published there", older.join(", "))
+            }
+            None => line,
+        }
     };
     tools_by_gap.into_iter().map(line).collect()
 }

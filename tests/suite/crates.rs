@@ -112,7 +112,9 @@ fn a_crate_is_compiled_with_a_toolchain_that_is_not_in_the_dev_shell() {
     fs::create_dir_all(&home).unwrap();
     fs::write(home.join("config.toml"), "[build]\nrustc = \"/nowhere\"\n").unwrap();
 
-    sandbox.devsh(&["lock", "--trust"]).success();
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    let note = "`cargo:greet-tool` 2.1.0 is compiled, which takes minutes: the Rust registry has only its source\n";
+    assert!(locked.stderr.contains(note), "{locked}");
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     let line = "{ system = \"any\", url = \"https://static.crates.io/crates/greet-tool/2.1.0/download\", sha256 = ";
     assert!(lockfile.contains(line), "{lockfile}");
@@ -501,7 +503,7 @@ fn a_crate_without_usable_programs_is_compiled() {
     serve_probe(&server, "1.0.0", RELEASE);
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
     let locked = sandbox.devsh(&["lock", "--trust"]).success();
-    let note = "`cargo:probe` is compiled, not taken from GitHub (`team/probe`): it has none of the files that the crate names";
+    let note = "`cargo:probe` 1.0.0 is compiled, which takes minutes, not taken from GitHub (`team/probe`): it has none of the files that the crate names";
     assert!(locked.stderr.contains(note), "{locked}");
     assert_eq!(run(&sandbox, &["probe"]), "compiled\n");
     // The digest of the list is not that of the file.
@@ -656,7 +658,9 @@ fn programs_that_are_too_young_are_not_used() {
         let compiled = locked.stderr.contains("is compiled");
         assert_eq!(compiled, expected.is_some(), "{locked}");
         if let Some((supplier, reason)) = expected {
-            let note = format!("`cargo:probe` is compiled, not taken from {supplier}: {reason}");
+            let note = format!(
+                "`cargo:probe` {version} is compiled, which takes minutes, not taken from {supplier}: {reason}"
+            );
             assert!(locked.stderr.contains(&note), "{locked}");
         }
     }
@@ -677,7 +681,7 @@ fn programs_are_used_only_if_no_system_loses_the_tool() {
         server.fault(&path, Fault::Status(status));
         let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
         let locked = sandbox.devsh(&["lock", "--trust"]).success();
-        let note = "`cargo:probe` is compiled, not taken from its own address: ";
+        let note = "`cargo:probe` 1.0.0 is compiled, which takes minutes, not taken from its own address: ";
         assert!(locked.stderr.contains(note), "{locked}");
         assert!(locked.stderr.contains(reason), "{locked}");
         let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();

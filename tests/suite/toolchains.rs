@@ -427,25 +427,33 @@ fn a_changed_lockfile_asks_before_a_tool_comes_from_another_source() {
 #[test]
 fn bun_and_deno_come_from_a_package_for_each_platform() {
     let server = Server::start();
-    let serve = |package: &str, path: &str, version: &str| {
-        let program = archive::script(path, version);
-        let files: &[_] = &[(path, program.as_slice(), false), ("README.md", b"", false)];
-        let release = Release {
-            version,
-            fields: json!({}),
-            files,
-        };
-        serve_package(&server, package, &[release]);
+    let serve = |package: &str, path: &str, versions: &[&str]| {
+        let program = |version| archive::script(path, version);
+        let programs: Vec<Vec<u8>> = versions.iter().copied().map(program).collect();
+        let files = |program| [(path, program, false), ("README.md", &b""[..], false)];
+        let files: Vec<_> = programs.iter().map(|one| files(one.as_slice())).collect();
+        let releases: Vec<Release<'_>> = versions
+            .iter()
+            .zip(&files)
+            .map(|(version, files)| Release {
+                version,
+                fields: json!({}),
+                files,
+            })
+            .collect();
+        serve_package(&server, package, &releases);
     };
     for system in ["linux-x64", "linux-aarch64", "darwin-x64", "darwin-aarch64"] {
-        serve(&format!("@oven/bun-{system}"), "bin/bun", "1.4.5");
+        serve(&format!("@oven/bun-{system}"), "bin/bun", &["1.4.5"]);
     }
     for system in ["linux-x64-glibc", "linux-arm64-glibc", "darwin-arm64"] {
-        serve(&format!("@deno/{system}"), "deno", "2.9.6");
+        serve(&format!("@deno/{system}"), "deno", &["2.9.6", "2.8.0"]);
     }
+    serve("@deno/darwin-x64", "deno", &["2.8.0"]);
     let sandbox = sandbox(&server, "bun = \"1\"\ndeno = \"2\"");
     let outcome = sandbox.devsh(&["lock"]).success();
-    let note = "`deno` 2.9.6 is not published for macOS on x86_64: colleagues there do not get it";
+    let note = "`deno` 2.9.6 is not published for macOS on x86_64: colleagues there do not get it; \
+                `deno` 2.8.0 is published there\n";
     assert_eq!(outcome.stderr.matches(note).count(), 1, "{outcome}");
     let lock = lockfile(&sandbox);
     assert!(
@@ -464,7 +472,7 @@ fn bun_and_deno_come_from_a_package_for_each_platform() {
 
     // The tarball of another version is another package.
     let other = server.content("/npm/@oven/bun-linux-x64/-/1.4.5.tgz");
-    serve("@oven/bun-linux-x64", "bin/bun", "1.4.6");
+    serve("@oven/bun-linux-x64", "bin/bun", &["1.4.6"]);
     let integrity = |text: &[u8]| {
         let text = String::from_utf8_lossy(text).into_owned();
         let (_, rest) = text.split_once("sha512-").expect("it has one");
@@ -472,9 +480,9 @@ fn bun_and_deno_come_from_a_package_for_each_platform() {
     };
     let page = "/npm/@oven/bun-linux-x64";
     let right = integrity(&server.content(page));
-    serve("@oven/bun-linux-x64", "bin/bun", "1.4.5");
+    serve("@oven/bun-linux-x64", "bin/bun", &["1.4.5"]);
     let old = integrity(&server.content(page));
-    serve("@oven/bun-linux-x64", "bin/bun", "1.4.6");
+    serve("@oven/bun-linux-x64", "bin/bun", &["1.4.6"]);
     let changed = String::from_utf8(server.content(page)).unwrap();
     server.serve(page, changed.replace(&right, &old));
     server.serve("/npm/@oven/bun-linux-x64/-/1.4.6.tgz", other);
