@@ -40,6 +40,7 @@ pub mod lockfiles;
 pub mod missing_parts;
 pub mod missing_vars;
 pub mod new_name;
+pub mod node_packages;
 pub mod npm_tools;
 mod older_python;
 mod optional_packages;

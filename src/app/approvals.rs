@@ -25,7 +25,7 @@ use super::{
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     new_name::NewName,
-    programs, python_packages,
+    node_packages, programs, python_packages,
     session::Session,
 };
 
@@ -132,6 +132,12 @@ pub struct ApprovedProject<'a> {
 }
 
 impl ApprovedProject<'_> {
+    /// Returns a line about packages of the project that its own package manager must install.
+    pub fn describe_missing_packages(&self) -> Option<String> {
+        node_packages::describe_missing_packages(self.session, self.project.get())
+            .map(|line| format!("{}: {line}", node_packages::PACKAGE_JSON))
+    }
+
     /// Builds the dev shell that prompts load; returns it if it was not built before.
     pub fn build(&self) -> Result<Option<(ShellName, Record)>, Failure> {
         let shells = [ShellName::dev()];

@@ -29,6 +29,7 @@ use super::{
     build_request::BuildInputs,
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
+    node_packages::{PACKAGE_JSON, describe_missing_packages},
     package_status::{ChosenPackages, PackageStatus},
     programs,
     running_build::RunningBuild,
@@ -235,7 +236,7 @@ fn gather(
         retry_in,
         tools,
         missing: missing_vars::missing(session.context, project, &shell),
-        notes: status_notes(project, packages.as_ref()),
+        notes: status_notes(session, project, packages.as_ref()),
         problem,
     }
 }
@@ -254,7 +255,11 @@ fn built_environment<'a>(
 }
 
 /// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news.
-fn status_notes(project: &Project, packages: Option<&ChosenPackages>) -> Vec<StatusNote> {
+fn status_notes(
+    session: &Session<'_>,
+    project: &Project,
+    packages: Option<&ChosenPackages>,
+) -> Vec<StatusNote> {
     let is_package = |note: &presets::PresetNote| {
         let tool = note.tool.as_ref().zip(packages);
         tool.is_some_and(|(tool, packages)| packages.has(tool.package.as_str()))
@@ -265,6 +270,14 @@ fn status_notes(project: &Project, packages: Option<&ChosenPackages>) -> Vec<Sta
         if !notes.contains(&note) {
             notes.push(note);
         }
+    }
+    if project.standing() == ApprovalState::Allowed
+        && let Some(message) = describe_missing_packages(session, project)
+    {
+        notes.push(StatusNote {
+            place: PACKAGE_JSON.to_owned(),
+            message,
+        });
     }
     notes
 }

@@ -14,6 +14,7 @@ use crate::{
 use super::{
     lockfiles::joined_lockfile,
     missing_parts::Unlocked,
+    node_packages::NodePackages,
     pure_env, python_packages,
     ready_shell::{Completeness, load_environment},
     session::Session,
@@ -50,8 +51,23 @@ fn add_near_command(
             "`{other}` has it: `{run} --shell {other} -- {program}`"
         ));
     }
-    match nearest(&program, commands(env)) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+    let place = session.active_place().ok();
+    let packages = place.and_then(|place| NodePackages::of(session, &place.root));
+    let names = packages
+        .iter()
+        .flat_map(|packages| packages.names.iter().cloned());
+    // Its packages come first: their programs are often not on `PATH`.
+    let Some(near) = nearest(&program, names.chain(commands(env))) else {
+        return failure;
+    };
+    let package = packages.filter(|packages| packages.names.contains(&near));
+    let failure = if *near == *program {
+        failure
+    } else {
+        failure.hint(format!("did you mean `{near}`?"))
+    };
+    match package {
+        Some(packages) => failure.hint(packages.describe_program(session, &near)),
         None => failure,
     }
 }

@@ -46,6 +46,31 @@ fn a_command_of_another_dev_shell_is_named() {
 }
 
 #[test]
+fn a_package_of_package_json_is_named() {
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    sandbox.write(
+        "package.json",
+        r#"{"dependencies": {"left": "1"}, "devDependencies": {"ava": "6", "prettier": "3"}}"#,
+    );
+    sandbox.program("java", "#!/bin/sh\n");
+    sandbox.allow();
+    let run = |program: &str| sandbox.devsh(&["run", "--", program]).code(127).stderr;
+    let hint = "hint: `ava` is a package of `package.json`: `devsh run -- npm install`, then \
+                `devsh run -- npx ava`\n";
+    let error = run("ava");
+    assert!(error.contains(hint) && !error.contains("java"), "{error}");
+    let error = run("pretier");
+    assert!(error.contains("did you mean `prettier`?"), "{error}");
+    sandbox.write("pnpm-lock.yaml", "");
+    sandbox.write("node_modules/left/package.json", "{}");
+    let error = run("ava");
+    assert!(
+        error.contains("`package.json`: `devsh run -- pnpm exec ava`\n"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_command_has_the_environment() {
     let sandbox = prepared();
     let outcome = sandbox.devsh(&["run", "--", "sh", "-c", "echo $ACTIVE-$TESTED-$DEVSH_SHELL"]);

@@ -142,6 +142,21 @@ fn the_official_list_decides_which_lines_have_long_term_support() {
 }
 
 #[test]
+fn packages_of_a_node_project_that_are_not_installed_are_named() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    sandbox.write("package.json", r#"{"dependencies": {"a": "1", "b": "1"}}"#);
+    let line = "package.json: 2 packages not installed yet: run `npm install`\n";
+    let allowed = sandbox.devsh(&["allow", "--yes"]).success();
+    assert!(allowed.stderr.contains(line), "{allowed}");
+    let status = || sandbox.devsh(&["status"]).success().stdout;
+    assert!(status().contains(line), "{}", status());
+    sandbox.write("node_modules/a/package.json", "{}");
+    assert!(!status().contains("npm install"), "{}", status());
+}
+
+#[test]
 fn a_release_of_node_comes_whole_and_is_locked_for_all_systems() {
     let server = Server::start();
     serve_node(&server, NODES);

@@ -104,6 +104,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             if let Some((shell, record)) = built?.filter(|_| is_allowed) {
                 ui.note(&ready_line(&shell, &record));
             }
+            if let Some(line) = approved.describe_missing_packages() {
+                ui.note(&line);
+            }
             return Ok(());
         }
         // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.

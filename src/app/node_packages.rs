@@ -1,0 +1,128 @@
+//! The packages of a Node.js project, which its own package manager installs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use serde::Deserialize;
+
+use crate::project::Project;
+
+use super::session::Session;
+
+/// The file that names the packages.
+pub const PACKAGE_JSON: &str = "package.json";
+
+/// A package manager: a file of its projects, and its commands.
+struct PackageManager {
+    file: &'static str,
+    install: &'static str,
+    /// Runs a program of a package.
+    run: &'static str,
+}
+
+/// The package managers; the last one is that of a project without these files.
+const MANAGERS: [PackageManager; 5] = [
+    PackageManager {
+        file: "pnpm-lock.yaml",
+        install: "pnpm install",
+        run: "pnpm exec",
+    },
+    PackageManager {
+        file: "yarn.lock",
+        install: "yarn install",
+        run: "yarn run",
+    },
+    PackageManager {
+        file: "bun.lock",
+        install: "bun install",
+        run: "bunx",
+    },
+    PackageManager {
+        file: "bun.lockb",
+        install: "bun install",
+        run: "bunx",
+    },
+    PackageManager {
+        file: PACKAGE_JSON,
+        install: "npm install",
+        run: "npx",
+    },
+];
+
+/// The packages that the `package.json` of a project names.
+pub struct NodePackages {
+    pub names: BTreeSet<String>,
+    pub is_installed: bool,
+    /// The command that installs them (`npm install`).
+    pub install: &'static str,
+    run: &'static str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependencies {
+    #[serde(default)]
+    dependencies: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    dev_dependencies: BTreeMap<String, serde_json::Value>,
+}
+
+impl NodePackages {
+    /// Returns the packages of the project at `root`, if it names any.
+    pub fn of(session: &Session<'_>, root: &Path) -> Option<Self> {
+        let content = session.read_project_file(root, &root.join(PACKAGE_JSON));
+        let Dependencies {
+            dependencies,
+            dev_dependencies,
+        } = serde_json::from_slice(&content.ok()??).ok()?;
+        let names: BTreeSet<String> = dependencies
+            .into_keys()
+            .chain(dev_dependencies.into_keys())
+            .collect();
+        let manager = MANAGERS.iter().find(|one| root.join(one.file).exists())?;
+        // Yarn can do without the directory.
+        let is_installed = ["node_modules", ".pnp.cjs"]
+            .iter()
+            .any(|name| root.join(name).exists());
+        (!names.is_empty()).then_some(Self {
+            names,
+            is_installed,
+            install: manager.install,
+            run: manager.run,
+        })
+    }
+
+    /// Returns what a user does who wants the program of a package.
+    pub fn describe_program(&self, session: &Session<'_>, package: &str) -> String {
+        let command = session.command("run");
+        let run = format!("`{command} -- {} {package}`", self.run);
+        if self.is_installed {
+            format!("`{package}` is a package of `{PACKAGE_JSON}`: {run}")
+        } else {
+            format!(
+                "`{package}` is a package of `{PACKAGE_JSON}`: `{command} -- {}`, then {run}",
+                self.install
+            )
+        }
+    }
+}
+
+/// Returns a line about the packages of a project with node if they are not installed.
+pub fn describe_missing_packages(session: &Session<'_>, project: &Project) -> Option<String> {
+    let mut shells = project.preview().shells.values();
+    let has_node = shells.any(|shell| {
+        let mut tools = shell.tools.keys();
+        tools.any(|tool| matches!(tool.name.as_str(), "node" | "bun"))
+    });
+    let packages = NodePackages::of(session, project.root()).filter(|_| has_node)?;
+    let plural = if packages.names.len() == 1 { "" } else { "s" };
+    (!packages.is_installed).then(|| {
+        format!(
+            "{} package{plural} not installed yet: run `{}`",
+            packages.names.len(),
+            packages.install
+        )
+    })
+}
