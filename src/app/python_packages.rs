@@ -285,10 +285,9 @@ fn describe_changes(before: &PythonKey, now: &PythonKey) -> String {
 /// Returns the failure for a list that has changed since its packages were locked; nothing if it never was locked.
 pub fn changed_list(project: &Project, lockfile: &Lockfile, key: &PythonKey) -> Option<Failure> {
     let before = earlier_key(project, lockfile, key)?;
-    let failure = Failure::new(format!("`{LOCKFILE}` does not have them"))
-        .detail(describe_changes(before, key))
-        .hint(RUN_LOCK);
-    Some(failure)
+    let changes = describe_changes(before, key);
+    // The changes come first: a prompt cuts the line.
+    Some(Failure::new(format!("{changes} since `{LOCKFILE}`")).hint(RUN_LOCK))
 }
 
 fn unmet<'k>(project: &Project, key: &'k PythonKey, set: &PythonSet) -> Option<&'k str> {

@@ -1725,8 +1725,8 @@ fn a_changed_list_keeps_the_locked_packages_and_names_the_change() {
     assert_eq!(lockfile(), before);
     let mut pty = sandbox.shell(HostShell::Bash);
     let entered = pty.enter();
-    let change = "missing: changes of `requirements.txt`: `devshell.lock` does not have them: \
-                  + `black>=26`, - `helper-lib`; run `devsh lock`";
+    let change = "missing: changes of `requirements.txt`: + `black>=26`, - `helper-lib` since \
+                  `devshell.lock`; run `devsh lock`";
     assert!(entered.contains(change), "{entered}");
     assert!(pty.run("tester x").contains("tester 1.0 x"));
     drop(pty);
