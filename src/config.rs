@@ -404,6 +404,8 @@ fn index_root(pages: &Url) -> Url {
 fn read(context: &Context) -> Result<Settings, Error> {
     let path = context.directories.config.join("config.toml");
     let Some((file, metadata)) = files::open_regular(&path)? else {
+        // It can have rules that deny projects.
+        files::check_absent(&path)?;
         return Ok(Settings::default());
     };
     // Its sources and trust rules decide which programs run.

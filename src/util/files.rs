@@ -249,6 +249,21 @@ pub fn is_absent(error: &io::Error) -> bool {
     )
 }
 
+/// Fails if a file that was not found is behind a symlink that leads nowhere.
+///
+/// The target can be on a disk that is not mounted, so the file may exist.
+pub fn check_absent(path: &Path) -> Result<(), Error> {
+    let mut ancestors = path.ancestors();
+    let nearest = ancestors.find_map(|place| Some((place, place.symlink_metadata().ok()?)));
+    match nearest {
+        Some((place, found)) if found.is_symlink() && place.metadata().is_err() => {
+            let cause = "a symlink on the way to it leads nowhere";
+            Err(at("read", path)(io::Error::other(cause)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file with mode 0600: temporary file, sync, rename, sync of the directory.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic_mode(path, bytes, 0o600)

@@ -305,6 +305,44 @@ fn a_denial_that_cannot_be_read_counts_at_a_prompt() {
 }
 
 #[test]
+fn denials_and_rules_behind_a_symlink_that_leads_nowhere_are_not_absent() {
+    for moved in [
+        ".local/share/devsh/deny",
+        ".local/share/devsh",
+        ".config/devsh/config.toml",
+        ".config/devsh",
+    ] {
+        let sandbox = Sandbox::new()
+            .manifest(MANIFEST)
+            .config("[trust]\ndeny = [\"/elsewhere\"]\n");
+        sandbox.allow();
+        sandbox.devsh(&["run", "--", "true"]).success();
+        let other = sandbox.home().join("other");
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("devshell.toml"), MANIFEST).unwrap();
+        let mut command = sandbox.command("devsh");
+        command.arg("deny").current_dir(&other);
+        sandbox.outcome(&mut command).success();
+        let (place, away) = (sandbox.home().join(moved), sandbox.home().join("away"));
+        fs::rename(&place, &away).unwrap();
+        // As on a disk that is not mounted.
+        symlink(sandbox.home().join("unmounted"), &place).unwrap();
+        for arguments in [
+            &["run", "--", "true"][..],
+            &["run", "--trust", "--", "true"],
+        ] {
+            sandbox
+                .devsh(arguments)
+                .code(125)
+                .error(&["a symlink on the way to it leads nowhere"]);
+        }
+        fs::remove_file(&place).unwrap();
+        symlink(&away, &place).unwrap();
+        sandbox.devsh(&["run", "--", "true"]).success();
+    }
+}
+
+#[test]
 fn a_directory_that_brings_its_own_worktree_data_is_not_a_worktree() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     git(&sandbox, &["init", "-q", "."]);

@@ -96,7 +96,10 @@ impl Decisions {
 fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, files::Error> {
     let entries = match directory.read_dir() {
         Ok(entries) => entries,
-        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) if files::is_absent(&error) => {
+            files::check_absent(directory)?;
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(files::at("read", directory)(error)),
     };
     let named =

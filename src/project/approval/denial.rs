@@ -127,7 +127,10 @@ impl Decisions {
         let directory = self.denials();
         let entries = match directory.read_dir() {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::check_absent(&directory)?;
+                return Ok(BTreeSet::new());
+            }
             Err(error) => return Err(files::at("read", &directory)(error)),
         };
         let names = entries.map(|entry| entry.map(|one| one.file_name().to_string_lossy().into()));
