@@ -19,6 +19,7 @@ pub mod describe_lock_changes;
 pub mod dev_shells;
 pub mod disk_usage;
 pub mod doctor;
+mod earlier_packages;
 pub mod edit_manifest;
 pub mod edit_tools;
 pub mod enter_shell;

@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     build_mode::BuildMode,
-    build_record, conda_packages, fetch_extends, image_bases,
+    build_record, conda_packages, earlier_packages, fetch_extends, image_bases,
     locked_addresses::is_named_by_crate,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{LeftOut, Unlocked, UnlockedPackages, UnlockedTool, Unresolved},
@@ -284,6 +284,8 @@ fn answer(
         // A new manifest keeps the versions from before it.
         previous = self::previous(session, project.get(), target)?;
     }
+    let before = previous.python.clone();
+    earlier_packages::restore(target, &mut previous);
     if session.options.locked && !problems.needed.is_empty() {
         return Err(out_of_date(session, &loaded, &problems.needed));
     }
@@ -343,14 +345,12 @@ fn answer(
         lockfile = resolved.lockfile;
         let python = resolved.packages;
         for failed in python.failures {
-            current.unlocked.add_packages(
-                failed.key,
-                UnlockedPackages {
-                    failure: failed.failure,
-                    // uv does not say whether it failed for the network.
-                    may_pass: true,
-                },
-            );
+            let packages = UnlockedPackages {
+                // uv does not say whether it failed for the network.
+                may_pass: !(failed.is_unbuilt && session.options.is_background),
+                failure: failed.failure,
+            };
+            current.unlocked.add_packages(failed.key, packages);
         }
         python.sets
     };
@@ -361,6 +361,7 @@ fn answer(
         report(session, &left_out);
     }
     if current.unlocked.is_complete() {
+        earlier_packages::keep(target, &before, &lockfile.python);
         if target.write(session, &lockfile)? && target.in_project {
             current.changed.push(loaded.name.clone());
         }

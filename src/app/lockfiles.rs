@@ -168,7 +168,7 @@ impl LockTarget {
     }
 
     /// Returns the lists of Python packages that only this lockfile answers.
-    fn own_keys(&self) -> BTreeSet<PythonKey> {
+    pub fn own_keys(&self) -> BTreeSet<PythonKey> {
         let mut keys = python_packages::keys(&self.project);
         if let Some(team) = &self.team {
             keys.retain(|key| !team.python.contains(key));

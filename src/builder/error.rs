@@ -52,6 +52,8 @@ pub enum BuildRule {
     Never,
     /// None, because the manifest is not approved.
     NotApproved,
+    /// None, because no one asked for the build.
+    NotAtPrompts,
     /// Those that the manifest names.
     Named,
 }

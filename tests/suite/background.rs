@@ -64,7 +64,7 @@ fn status(sandbox: &Sandbox) -> Value {
 }
 
 /// Asks for the status until `done` is content with it.
-fn until(sandbox: &Sandbox, done: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(sandbox: &Sandbox, done: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let status = status(sandbox);

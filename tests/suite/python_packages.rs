@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     applications::{pure, sandbox, serve},
+    background::until,
     reliability::strace,
     support::{
         HostShell, Sandbox, Server, Tree,
@@ -768,6 +769,43 @@ fn packages_of_a_setup_py_come_from_its_build() {
     sandbox.devsh(&["lock"]).code(3);
     assert!(!ran.exists(), "nothing runs before it is allowed");
     sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+}
+
+#[test]
+fn a_reverted_build_of_the_project_comes_back_by_itself() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_cfg(&sandbox);
+    fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
+    let setup = "from setuptools import setup\n\nneeds = open(\"needs.txt\").read().split()\n\
+        setup(name=\"demo\", install_requires=needs)\n";
+    sandbox.write("setup.py", setup);
+    // What was allowed for a repository stays allowed.
+    sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+    sandbox.write(".git/config", "");
+    sandbox.write(".git/objects/keep", "");
+    sandbox.write(".git/refs/keep", "");
+    sandbox.allow();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    pty.run("python -c 'import demo, deep'");
+    // The dependencies of the first state are not those of the second one.
+    let changed = setup.replace("needs)", "[])");
+    sandbox.write("setup.py", &changed);
+    sandbox.allow();
+    pty.type_line("true");
+    let ran = sandbox.home().join("ran");
+    fs::remove_file(&ran).expect("the project was built");
+    sandbox.write("setup.py", setup);
+    pty.type_line("true");
+    let status = until(&sandbox, |status| {
+        status["lockfile_fits"] == true && status["building"].is_null()
+    });
+    assert_eq!(status["missing_parts"], serde_json::json!([]), "{status}");
+    assert!(!ran.exists(), "nothing is built again");
     assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
 }
 

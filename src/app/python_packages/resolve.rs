@@ -10,7 +10,7 @@ use crate::{
         python_tools::{is_foundation, with_uv},
         session::Session,
     },
-    builder::{self, BuildRequest, PackageQuery, RequestedTool},
+    builder::{self, BuildRequest, BuildRule, PackageQuery, RequestedTool},
     lockfile::{
         AskedAddresses, LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey,
         PythonSet, PythonSets, Upgrade,
@@ -42,7 +42,7 @@ pub struct FailedList {
     pub failure: Failure,
     pub(super) named: NamedPackages,
     /// True if only a build of the project says what it needs, and that failed.
-    pub(super) is_unbuilt: bool,
+    pub is_unbuilt: bool,
 }
 
 /// The failure of a resolution.
@@ -311,6 +311,15 @@ pub(super) fn compile(
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
     let builds = may_build(session, project);
+    if session.options.is_background && is_built(query.key) {
+        return Err(CompileFailure {
+            failure: Failure::new("only a build of the project says which packages it needs")
+                .note("no prompt runs a build of the project")
+                .hint(format!("`{}` runs it", session.command("sync"))),
+            named: NamedPackages::new(),
+            is_unresolved: true,
+        });
+    }
     let mut may_build = super::builds(shell);
     may_build.extend(query.builds.iter().cloned());
     let channels = shell.conda_channels().unwrap_or_default();
@@ -327,9 +336,12 @@ pub(super) fn compile(
             builds: &may_build,
             ..query
         };
-        let compiled = builder.compile_packages(&request, query);
-        if let Err(builder::Error::PythonResolve { output, .. }) = &compiled {
+        let mut compiled = builder.compile_packages(&request, query);
+        if let Err(builder::Error::PythonResolve { output, builds, .. }) = &mut compiled {
             named = named_packages(output);
+            if session.options.is_background {
+                *builds = BuildRule::NotAtPrompts;
+            }
         }
         compiled
     });

@@ -236,6 +236,9 @@ fn add_uv_output(failure: Failure, output: &[String], builds: BuildRule) -> Fail
         BuildRule::NotApproved => failure
             .note("no package is built for a manifest that has changed since you allowed it")
             .hint("review the change with `devsh allow`, which resolves them too"),
+        BuildRule::NotAtPrompts => failure
+            .note("no prompt builds a package")
+            .hint("`devsh sync` tries with the builds that you have allowed"),
         BuildRule::Named => failure.note(
             "a package without a wheel runs its own build only if `[python]` of `devshell.toml` names it: `build = [\"NAME\"]`",
         ),
