@@ -12,6 +12,7 @@ mod document;
 mod image_base;
 mod merge;
 mod model;
+mod npm_address;
 mod pin;
 mod problem;
 mod python;
@@ -25,6 +26,7 @@ pub use document::{parse, print};
 pub use image_base::{ImageBase, ImageBases};
 pub use merge::merge;
 pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, stale};
+pub use npm_address::NpmAddress;
 pub use pin::{ExtendsPin, ExtendsPins};
 pub use problem::{Error, Problem};
 pub use python::{

@@ -27,7 +27,9 @@ pub use conda::{
 };
 pub use digest::{Digest, Hasher, Sha256, is_commit, shorten_digest};
 pub use minisign_key::MinisignKey;
-pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};
+pub use name::{
+    FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place, name_of_npm_place,
+};
 pub use npm_range::join_bounds;
 pub use program_name::ProgramName;
 pub use registry_key::RegistryKey;

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
-    lockfile::{Artifact, LockedPackage, Lockfile},
+    lockfile::{LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
     package::{PackageName, Source, Supplier, System, Tool},
     project::Project,
@@ -20,7 +20,7 @@ use super::{
     build_mode::BuildMode,
     conda_packages,
     dev_shells::find_dev_shell,
-    locked_addresses::{is_named_by_crate, refuse_untrusted},
+    locked_addresses::{LockedArtifact, is_named_by_crate, refuse_untrusted},
     missing_parts::{FailedPart, Unlocked},
     python_packages, python_tools,
     session::Session,
@@ -151,9 +151,9 @@ impl<'a> BuildInputs<'a> {
         })
     }
 
-    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those that
-    /// the approved manifest spells itself, and those of the conda channels that it names.
-    pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Artifact)> {
+    /// Returns the artifacts of this dev shell, with the packages that they belong to; without those whose addresses the
+    /// approved manifest spells itself, and those of the conda channels that it names.
+    fn artifacts(&self, system: System) -> impl Iterator<Item = LockedArtifact<'_>> {
         let hidden = self.hidden.iter().map(NamedRequest::pair);
         let all = self.shell.tools.iter().chain(hidden);
         let packages = all.filter_map(|(tool, request)| {
@@ -175,13 +175,17 @@ impl<'a> BuildInputs<'a> {
                 && is_named_by_crate(tool, &package.supplier);
             let artifacts =
                 artifacts.filter(move |one| !is_place && Some(&one.url) != spelled.as_ref());
-            artifacts.map(|artifact| (&package.supplier, artifact))
+            artifacts.map(move |artifact| LockedArtifact {
+                tool,
+                package,
+                artifact,
+            })
         });
-        artifacts.filter(move |(supplier, artifact)| !named(supplier, &artifact.url))
+        artifacts.filter(move |one| !named(&one.package.supplier, &one.artifact.url))
     }
 
-    /// Fails if the lockfile leads to a server that is not one of the supplier's, or to another release than the manifest
-    /// asks for.
+    /// Fails if the lockfile leads to a server that is not one of the supplier's, to another package, or to another release
+    /// than the manifest asks for.
     pub fn refuse_untrusted(&self, session: &Session<'_>, system: System) -> Result<(), Failure> {
         refuse_untrusted(session, self.artifacts(system))?;
         let hidden = self.hidden.iter().map(NamedRequest::pair);

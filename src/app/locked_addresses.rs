@@ -6,33 +6,95 @@ use url::{Position, Url};
 
 use crate::{
     config::{climbs, is_file_of_public_index},
-    lockfile::{Artifact, LockedPackage},
-    package::{Source, Supplier, Tool, WheelName},
+    lockfile::{Artifact, LockedPackage, NpmAddress, wheel_name},
+    package::{Source, Supplier, Tool, WheelName, name_of_npm_place},
     report::{failure::Failure, hints},
-    sources::{self, pypi},
+    sources::{self, npm, pypi},
     util::redact::redact_url,
 };
 
 use super::{query_versions, session::Session};
 
-/// Fails if one of these artifacts of a lockfile is on a server that is not one of the supplier's.
+/// An artifact of a lockfile, with the tool that it is of.
+#[derive(Clone, Copy)]
+pub(super) struct LockedArtifact<'a> {
+    pub(super) tool: &'a Tool,
+    pub(super) package: &'a LockedPackage,
+    pub(super) artifact: &'a Artifact,
+}
+
+/// Fails if one of these artifacts of a lockfile is on a server that is not one of the supplier's, or at the address of
+/// another package.
 ///
 /// Some indexes lead to the files of the public one, and colleagues may lock with it. Such a file is used if the
 /// user's index has a file with the same digest, which it is asked for.
 pub(super) fn refuse_untrusted<'a>(
     session: &Session<'_>,
-    artifacts: impl IntoIterator<Item = (&'a Supplier, &'a Artifact)>,
+    artifacts: impl IntoIterator<Item = LockedArtifact<'a>>,
 ) -> Result<(), Failure> {
     let config = session.config()?;
-    for (supplier, artifact) in artifacts {
-        if config.trusts_artifact(supplier, &artifact.url)
-            || supplier.source == Source::Pypi && is_listed_by_index(session, artifact)?
-        {
-            continue;
+    for one in artifacts {
+        let (supplier, artifact) = (&one.package.supplier, one.artifact);
+        let is_trusted = config.trusts_artifact(supplier, &artifact.url)
+            || supplier.source == Source::Pypi && is_listed_by_index(session, artifact)?;
+        if !is_trusted {
+            return Err(hints::untrusted(&redact_url(&artifact.url)));
         }
-        return Err(hints::untrusted(&redact_url(&artifact.url)));
+        if !is_at_own_address(session, one)? {
+            let (tool, version) = (one.tool, &one.package.version);
+            let url = redact_url(&artifact.url);
+            return Err(hints::other_address(tool, version, &artifact.part, &url));
+        }
     }
     Ok(())
+}
+
+/// Returns whether an artifact is at the address of its package and version. Anyone can publish at most sources, and the
+/// names inside of an archive are those that its publisher likes.
+///
+/// The archives of the other sources are all of one publisher, or those who build and unpack them compare the address.
+fn is_at_own_address(session: &Session<'_>, one: LockedArtifact<'_>) -> Result<bool, Failure> {
+    let LockedPackage {
+        supplier, version, ..
+    } = one.package;
+    let url = &one.artifact.url;
+    match supplier.source {
+        Source::Npm | Source::NpmPlatform => is_npm_package(session, one),
+        // The wheels of an application have the names in their addresses.
+        Source::Pypi if one.package.application.is_none() => {
+            let file = wheel_name(url);
+            let wheel = file.as_deref().and_then(WheelName::parse);
+            Ok(wheel
+                .is_some_and(|wheel| wheel.name == supplier.package && wheel.version == *version))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Returns whether an npm tarball is one of the package at its place. A registry with addresses of its own is asked.
+fn is_npm_package(session: &Session<'_>, one: LockedArtifact<'_>) -> Result<bool, Failure> {
+    let (supplier, artifact) = (&one.package.supplier, one.artifact);
+    let is_tool = if supplier.source == Source::Npm {
+        artifact.part == supplier.package.as_str()
+    } else {
+        // The npm of node has versions of its own.
+        artifact.part != "npm"
+    };
+    let version = is_tool.then_some(&one.package.version);
+    let name = name_of_npm_place(&artifact.part);
+    if let Some(address) = NpmAddress::at_registry(&artifact.url) {
+        let may_be_alias = supplier.source == Source::Npm && !is_tool;
+        // The packages tell which one they ask for under another name.
+        if may_be_alias
+            || address.name == name
+                && version.is_none_or(|version| address.has_version(version.as_str()))
+        {
+            return Ok(true);
+        }
+    }
+    let client = session.client()?;
+    let sources = query_versions::sources(session, &client)?;
+    Ok(npm::is_published(name, version, artifact, sources)?)
 }
 
 /// Asks the user's index whether it has a wheel of the public index.

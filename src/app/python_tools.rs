@@ -14,7 +14,11 @@ use crate::{
     sources::{self, newest_allowed},
 };
 
-use super::{locked_addresses::refuse_untrusted, session::Session, with_builder::with_builder};
+use super::{
+    locked_addresses::{LockedArtifact, refuse_untrusted},
+    session::Session,
+    with_builder::with_builder,
+};
 
 /// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
 /// applications; the manifest adds uv for packages.
@@ -275,15 +279,20 @@ pub fn with_uv<T>(
 ) -> Result<T, Failure> {
     let config = session.config()?;
     let system = session.system()?;
-    let locked = tools.iter().filter_map(|one| one.locked);
-    let artifacts = locked.flat_map(|package| {
+    let locked = tools.iter().filter_map(|one| Some((one.tool, one.locked?)));
+    let artifacts = locked.flat_map(|(tool, package)| {
         let artifacts = package.artifacts.get(&system).into_iter().flatten();
-        artifacts.map(|artifact| (&package.supplier, artifact))
+        artifacts.map(move |artifact| LockedArtifact {
+            tool,
+            package,
+            artifact,
+        })
     });
     // The manifest, which was approved, names the channels.
-    let artifacts = artifacts.filter(|(supplier, artifact)| {
+    let artifacts = artifacts.filter(|one| {
         let mut channels = channels.iter();
-        supplier.source != Source::Conda || !channels.any(|channel| channel.has(&artifact.url))
+        one.package.supplier.source != Source::Conda
+            || !channels.any(|channel| channel.has(&one.artifact.url))
     });
     refuse_untrusted(session, artifacts)?;
     let place = session.place()?;

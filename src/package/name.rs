@@ -113,6 +113,13 @@ pub fn is_npm_place(text: &str) -> bool {
         .all(|name| PackageName::npm(name).is_ok())
 }
 
+/// Returns the name of the package that belongs at a place (`chalk`, `a/node_modules/@b/c`).
+pub fn name_of_npm_place(place: &str) -> &str {
+    place
+        .rsplit_once("/node_modules/")
+        .map_or(place, |(_, name)| name)
+}
+
 impl FromStr for PackageName {
     type Err = Invalid;
 

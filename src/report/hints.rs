@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use extends::extend;
-pub use lockfile::{other_release, untrusted};
+pub use lockfile::{other_address, other_release, untrusted};
 pub use manifest::not_a_source;
 
 /// Implements the conversion of errors by value for `?`.

@@ -20,9 +20,9 @@ use super::{
 use crate::{
     config,
     fetch::{self, anonymous},
-    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade},
+    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, NpmAddress, Upgrade},
     manifest::ToolRequest,
-    package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
+    package::{Digest, Invalid, PackageName, Source, System, Tool, Version, name_of_npm_place},
     util::redact::redact_url,
 };
 use packument::{Packument, VersionEntry};
@@ -181,6 +181,11 @@ pub fn add_dependencies(
                 "it comes from `{host}`, not from the registry"
             )));
         }
+        let is_named = NpmAddress::at_registry(&artifact.url).is_some();
+        if !is_named && !is_published(name_of_npm_place(&node.place), None, &artifact, sources)? {
+            let reason = "its address does not name it, and the registry does not list this file";
+            return Err(refused(reason.to_owned()));
+        }
         for system in node.systems {
             artifacts.entry(system).or_default().push(artifact.clone());
         }
@@ -200,6 +205,35 @@ pub fn add_dependencies(
         verified.push_str(", of the package itself");
     }
     Ok(())
+}
+
+/// Returns whether the registry lists a tarball as one of a package, and of this version.
+pub fn is_published(
+    package: &str,
+    version: Option<&Version>,
+    tarball: &Artifact,
+    sources: Sources<'_>,
+) -> Result<bool, Error> {
+    let Ok(package) = PackageName::npm(package) else {
+        return Ok(false);
+    };
+    let tool = Tool {
+        name: package.clone(),
+        source: Source::Npm,
+        package,
+    };
+    let packument = match download(&tool, sources) {
+        Err(Error::UnknownPackage { .. }) => return Ok(false),
+        packument => packument?,
+    };
+    let mut releases = packument.releases().filter(|(text, _)| {
+        let parsed = text.parse::<Version>();
+        version.is_none_or(|version| parsed.is_ok_and(|parsed| parsed == *version))
+    });
+    Ok(releases.any(|(_, release)| {
+        let integrity = release.dist.integrity.as_deref().unwrap_or_default();
+        Digest::from_integrity(integrity).is_ok_and(|digest| digest == tarball.digest)
+    }))
 }
 
 /// Returns the newest npm of the major version 10 as a locked package, for a node that comes without npm.

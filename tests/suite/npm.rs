@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     Sandbox, Server, Tree,
-    npm::{Release, serve_node, serve_package},
+    npm::{Release, integrity, serve_node, serve_package, serve_package_at, tarball},
     pypi::serve_tool_as,
     require,
 };
@@ -64,8 +64,8 @@ fn a_tool_is_locked_with_dependencies_and_runs_on_the_locked_node() {
     for line in [
         "name = \"npm:@team/greet\"",
         "version = \"2.1.0\"",
-        "{ system = \"any\", part = \"@team/greet\", url = \"https://registry.npmjs.org/@team/greet/-/2.1.0.tgz\", integrity = \"sha512-",
-        "{ system = \"any\", part = \"words\", url = \"https://registry.npmjs.org/words/-/1.0.0.tgz\", integrity = \"sha512-",
+        "{ system = \"any\", part = \"@team/greet\", url = \"https://registry.npmjs.org/@team/greet/-/greet-2.1.0.tgz\", integrity = \"sha512-",
+        "{ system = \"any\", part = \"words\", url = \"https://registry.npmjs.org/words/-/words-1.0.0.tgz\", integrity = \"sha512-",
     ] {
         assert!(lockfile.contains(line), "{line}\n{lockfile}");
     }
@@ -133,7 +133,7 @@ fn a_tarball_that_is_not_the_locked_one_is_refused() {
     };
     sandbox.devsh(&["lock", "--trust"]).success();
     server.fault(
-        "/npm/words/-/1.0.0.tgz",
+        "/npm/words/-/words-1.0.0.tgz",
         crate::support::server::Fault::Flip(40),
     );
     sandbox
@@ -221,7 +221,7 @@ fn a_lockfile_has_the_packages_of_each_system() {
     sandbox.devsh(&["lock", "--trust"]).success();
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     for line in [
-        "{ system = \"any\", part = \"alias\", url = \"https://registry.npmjs.org/words/-/2.0.0.tgz\"",
+        "{ system = \"any\", part = \"alias\", url = \"https://registry.npmjs.org/words/-/words-2.0.0.tgz\"",
         "{ system = \"any\", part = \"tool\"",
         "{ system = \"linux-x86_64\", part = \"linux\"",
         "{ system = \"macos-aarch64\", part = \"mac\"",
@@ -252,6 +252,145 @@ fn a_tool_of_one_package_is_locked_without_npm() {
     sandbox.devsh(&["lock", "--check", "--trust"]).success();
 }
 
+/// Returns a lockfile in which the package `part` has another tarball, at a path of the registry.
+fn with_tarball(lockfile: &str, part: &str, path: &str, tarball: &[u8]) -> String {
+    let part = format!("part = \"{part}\"");
+    let line = lockfile.lines().find(|line| line.contains(&part)).unwrap();
+    let forged = format!(
+        "  {{ system = \"any\", {part}, url = \"https://registry.npmjs.org/{path}\", integrity = \"{}\" }},",
+        integrity(tarball)
+    );
+    lockfile.replace(line, &forged)
+}
+
+/// Anyone can publish a package whose `package.json` has the name of another one: registries do not compare it.
+#[test]
+fn a_tarball_at_the_address_of_another_package_is_refused() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    sandbox.allow();
+    let lock = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let files: &[_] = &[(
+        "bin/greet.js",
+        b"#!/usr/bin/env node\necho evil\n".as_slice(),
+        false,
+    )];
+    let forged = |name: &str, version: &str| {
+        let about = json!({ "name": name, "version": version, "bin": { "greet": "bin/greet.js" } });
+        tarball(&about, files)
+    };
+    let greet = forged("@team/greet", "2.1.0");
+    for path in [
+        "evil/-/evil-6.6.6.tgz",
+        "greet/-/greet-2.1.0.tgz",
+        "@evil/greet/-/greet-2.1.0.tgz",
+        "@evil%2fgreet/-/@team/greet-2.1.0.tgz",
+        "@team/greet/-/greet-2.0.0.tgz",
+        "evil/@team/greet/-/greet-2.1.0.tgz",
+        "evil/-/@team/greet/-/greet-2.1.0.tgz",
+        "evil//@team/greet/-/greet-2.1.0.tgz",
+        "evil%2f@team/greet/-/greet-2.1.0.tgz",
+        "evil/-/evil-6.6.6.tgz?/@team/greet/-/greet-2.1.0.tgz",
+        "evil/-/evil-6.6.6.tgz#/@team/greet/-/greet-2.1.0.tgz",
+        "@team/greet/-/greet-2.1.0.tgz?evil",
+        "download/@evil/greet/6.6.6/0123456789abcdef",
+    ] {
+        let sent = path.split(['?', '#']).next().unwrap();
+        let file = format!("/npm/{}", sent.replace("%2f", "/"));
+        if server.paths(&file).is_empty() {
+            server.serve(&file, greet.clone());
+        }
+        fs::write(&lock, with_tarball(&text, "@team/greet", path, &greet)).unwrap();
+        let _before = server.requests();
+        sandbox.devsh(&["run", "--", "greet"]).code(3).error(&[
+            "the lockfile takes `npm:@team/greet` 2.1.0 from `https://registry.npmjs.org/",
+            "devsh lock --upgrade npm:@team/greet",
+        ]);
+        let asked = server.requests();
+        let tarballs = asked.iter().filter(|one| one.contains(sent));
+        assert_eq!(tarballs.count(), 0, "{path}: {asked:?}");
+    }
+    // A package may be asked for under another name, which only the packages themselves can tell.
+    let words = forged("words", "1.0.0");
+    for (path, error) in [
+        ("evil/-/evil-1.0.0.tgz", "version 1.0.0 of `evil`"),
+        ("evil/words/-/words-1.0.0.tgz", "the lockfile takes `words`"),
+        ("words/-/words-1.0.1.tgz", "is another package"),
+    ] {
+        server.serve(&format!("/npm/{path}"), words.clone());
+        fs::write(&lock, with_tarball(&text, "words", path, &words)).unwrap();
+        sandbox.devsh(&["run", "--", "greet"]).error(&[error]);
+    }
+    fs::write(&lock, text).unwrap();
+    sandbox.devsh(&["run", "--", "greet"]).success();
+}
+
+/// Where the address does not name the package, its registry tells whether a file is one of the package.
+#[test]
+fn registries_with_addresses_of_other_forms_are_used() {
+    let forms: [(&str, &str); 3] = [
+        (
+            "@team/greet/-/@team/greet-VERSION.tgz",
+            "words/-/words-VERSION.tgz",
+        ),
+        (
+            "@team%2fgreet/-/VERSION/greet-VERSION.tgz",
+            "words/download/words-VERSION.tgz",
+        ),
+        (
+            "download/@team/greet/VERSION/0123456789abcdef",
+            "~/11/words/VERSION.tgz",
+        ),
+    ];
+    for (greet_path, words_path) in forms {
+        let server = Server::start();
+        if serve_node(&server).is_none() {
+            return;
+        }
+        let files: &[_] = &[(
+            "greet.js",
+            b"#!/usr/bin/env node\necho hello\n".as_slice(),
+            false,
+        )];
+        let fields = json!({ "bin": { "greet": "greet.js" }, "dependencies": { "words": "1" } });
+        let greet = Release {
+            version: "2.1.0",
+            fields,
+            files,
+        };
+        let words = Release {
+            version: "1.0.0",
+            fields: json!({}),
+            files: &[],
+        };
+        serve_package_at(&server, "@team/greet", &[greet], |version| {
+            greet_path.replace("VERSION", version)
+        });
+        serve_package_at(&server, "words", &[words], |version| {
+            words_path.replace("VERSION", version)
+        });
+        let sandbox = Sandbox::new()
+            .served_by(&server)
+            .config("tools-from = \"managed\"\n")
+            .manifest(MANIFEST);
+        sandbox.allow();
+        let outcome = sandbox.devsh(&["run", "--", "greet"]).success();
+        assert_eq!(outcome.stdout, "hello\n", "{greet_path}");
+        // The same address with a file that the registry does not list.
+        let lock = sandbox.project().join("devshell.lock");
+        let text = fs::read_to_string(&lock).unwrap();
+        let about = json!({ "name": "words", "version": "1.0.0", "main": "evil.js" });
+        let evil = tarball(&about, &[]);
+        fs::write(&lock, with_tarball(&text, "words", "other/file", &evil)).unwrap();
+        sandbox.devsh(&["run", "--", "greet"]).code(3).error(&[
+            "the lockfile takes `words` of `npm:@team/greet`",
+            "https://registry.npmjs.org/other/file",
+        ]);
+    }
+}
+
 /// A package can ask for another one under a name of its own, and a lockfile alone cannot.
 #[test]
 fn a_package_under_another_name_is_one_that_a_package_asks_for() {
@@ -278,11 +417,11 @@ fn a_package_under_another_name_is_one_that_a_package_asks_for() {
         found.as_str().unwrap().to_owned()
     };
     let size = |name: &str| {
-        let tarball = server.content(&format!("/npm/{name}/-/1.0.0.tgz"));
+        let tarball = server.content(&format!("/npm/{name}/-/{name}-1.0.0.tgz"));
         format!(", size = {} }}", tarball.len())
     };
     let forged = text
-        .replace("/words/-/1.0.0.tgz", "/other/-/1.0.0.tgz")
+        .replace("/words/-/words-1.0.0.tgz", "/other/-/other-1.0.0.tgz")
         .replace(&integrity("words"), &integrity("other"))
         .replace(&size("words"), &size("other"));
     assert_ne!(forged, text);
@@ -333,7 +472,7 @@ fn a_package_that_no_package_asks_for_is_refused() {
     let integrity = &document["versions"]["1.0.0"]["dist"]["integrity"];
     for part in ["greet-plugin", "words/node_modules/greet-plugin"] {
         let added = format!(
-            "  {{ system = \"any\", part = \"{part}\", url = \"https://registry.npmjs.org/greet-plugin/-/1.0.0.tgz\", integrity = {integrity} }},"
+            "  {{ system = \"any\", part = \"{part}\", url = \"https://registry.npmjs.org/greet-plugin/-/greet-plugin-1.0.0.tgz\", integrity = {integrity} }},"
         );
         fs::write(&lock, text.replace(line, &format!("{added}\n{line}"))).unwrap();
         sandbox.devsh(&["run", "--", "greet"]).error(&[
@@ -360,7 +499,7 @@ fn a_dependency_from_another_server_is_refused() {
             files: &[],
         }],
     );
-    let address = format!("{}/npm/other/-/1.0.0.tgz", elsewhere.address());
+    let address = format!("{}/npm/other/-/other-1.0.0.tgz", elsewhere.address());
     let tool = Release {
         version: "1.0.0",
         fields: json!({ "bin": "tool.js", "dependencies": { "other": address } }),
@@ -404,12 +543,12 @@ fn a_node_without_npm_takes_npm_from_the_registry() {
     sandbox.devsh(&["lock", "--trust"]).success();
     let asked = server.requests();
     assert!(
-        asked.contains(&"GET /npm/npm/-/10.9.4.tgz".to_owned()),
+        asked.contains(&"GET /npm/npm/-/npm-10.9.4.tgz".to_owned()),
         "{asked:?}"
     );
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(
-        lockfile.contains("part = \"words\"") && !lockfile.contains("npm/-/10"),
+        lockfile.contains("part = \"words\"") && !lockfile.contains("npm/-/npm-10"),
         "{lockfile}"
     );
 }

@@ -486,7 +486,7 @@ fn bun_and_deno_come_from_a_package_for_each_platform() {
     assert_eq!(said.stdout.trim(), "deno 2.9.6");
 
     // The tarball of another version is another package.
-    let other = server.content("/npm/@oven/bun-linux-x64/-/1.4.5.tgz");
+    let other = server.content("/npm/@oven/bun-linux-x64/-/bun-linux-x64-1.4.5.tgz");
     serve("@oven/bun-linux-x64", "bin/bun", &["1.4.6"]);
     let integrity = |text: &[u8]| {
         let text = String::from_utf8_lossy(text).into_owned();
@@ -500,7 +500,7 @@ fn bun_and_deno_come_from_a_package_for_each_platform() {
     serve("@oven/bun-linux-x64", "bin/bun", &["1.4.6"]);
     let changed = String::from_utf8(server.content(page)).unwrap();
     server.serve(page, changed.replace(&right, &old));
-    server.serve("/npm/@oven/bun-linux-x64/-/1.4.6.tgz", other);
+    server.serve("/npm/@oven/bun-linux-x64/-/bun-linux-x64-1.4.6.tgz", other);
     if cfg!(target_arch = "x86_64") {
         let sandbox = self::sandbox(&server, "bun = \"1.4.6\"");
         let outcome = sandbox.devsh(&["run", "--", "bun"]).code(125);

@@ -8,6 +8,7 @@ use crate::{
     builder::BuiltShell,
     fetch::registry::Reference,
     image::{Component, ComponentType},
+    lockfile::NpmAddress,
     package::{Digest, Sha256, WheelName},
     report::failure::Failure,
     store::{ObjectRecord, Recipe},
@@ -88,18 +89,11 @@ fn npm_package(record: &ObjectRecord, address: &Url) -> Option<Package> {
     ) {
         return None;
     }
-    let path = percent_encoding::percent_decode_str(address.path()).decode_utf8_lossy();
-    let (before, file) = path.rsplit_once("/-/")?;
-    let mut words = before.rsplit('/');
-    let name = words.next()?;
-    let version = file.strip_suffix(".tgz")?;
-    let version = version.strip_prefix(name)?.strip_prefix('-')?;
-    let scope = words.next().filter(|scope| scope.starts_with('@'));
-    let name = scope.map_or_else(|| name.to_owned(), |scope| format!("{scope}/{name}"));
+    let address = NpmAddress::of(address)?;
     Some(Package {
-        purl: Some(package_url("npm", &name, version)),
-        version: version.to_owned(),
-        name,
+        purl: Some(package_url("npm", &address.name, &address.version)),
+        version: address.version,
+        name: address.name,
     })
 }
 

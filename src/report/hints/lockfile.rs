@@ -58,3 +58,18 @@ pub fn other_release(tool: &Tool, version: &Version, url: &Url) -> Failure {
     .hint(format!("lock it again with `devsh lock --upgrade {tool}`"))
     .code(ExitStatus::NotAllowed)
 }
+
+/// Returns the failure for an artifact of a tool, its part `part`, that is not at an address of its package and version.
+pub fn other_address(tool: &Tool, version: &Version, part: &str, url: &Url) -> Failure {
+    let object = if part.is_empty() || part == tool.package.as_str() {
+        format!("`{tool}` {version}")
+    } else {
+        format!("`{part}` of `{tool}` {version}")
+    };
+    Failure::new(format!(
+        "the lockfile takes {object} from `{url}`, which is not known as a file of it"
+    ))
+    .note("a lockfile is used without approval, so each file must be the one that its source has for the package")
+    .hint(format!("lock it again with `devsh lock --upgrade {tool}`"))
+    .code(ExitStatus::NotAllowed)
+}

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::{Tree, read_head};
 use crate::{
-    lockfile::Artifact,
-    package::{PackageName, Version},
+    lockfile::{Artifact, NpmAddress},
+    package::{PackageName, Version, name_of_npm_place},
     store::{
         Error, Rule,
         file_manifest::TreeNode,
@@ -111,8 +111,8 @@ impl<'a> Packages<'a> {
                 return Err(package.refused());
             }
             self.programs = programs(package)?;
-        } else if !fits_place(&package, artifact) || !fits_version(&package, artifact) {
-            return Err(package.refused());
+        } else {
+            check_address(&package, artifact)?;
         }
         let mut data = opened(file)?;
         tar::read(&mut data, |member, data| {
@@ -194,7 +194,7 @@ impl Packages<'_> {
             });
         }
         let other = self.placed.iter().find(|(place, package)| {
-            let is_own = package.name == name_of_place(place);
+            let is_own = package.name == name_of_npm_place(place);
             !is_own && !aliases.contains(&(place.as_str(), package.name.as_str()))
         });
         other.map_or(Ok(()), |(_, package)| {
@@ -247,13 +247,6 @@ impl PlacedPackage {
     }
 }
 
-/// Returns the name of the package that belongs at a place (`chalk`, `a/node_modules/@b/c`).
-fn name_of_place(place: &str) -> &str {
-    place
-        .rsplit_once("node_modules/")
-        .map_or(place, |(_, name)| name)
-}
-
 /// Returns the data of a program with a first line that ends as on Unix. A kernel takes the `\r` for a part of the
 /// interpreter's name, so npm removes it too.
 fn unix_first_line<'d>(member: &str, data: &'d mut dyn Read) -> Result<impl Read + 'd, Error> {
@@ -285,31 +278,24 @@ pub(super) fn opened(file: ArchiveFile<'_>) -> Result<Box<dyn Read + '_>, Error>
         })
 }
 
-/// Returns whether a dependency is the package of its place (`chalk`, `a/node_modules/@b/c`), or the package that
-/// its address names: npm can install one package under the name of another.
-fn fits_place(package: &NpmPackage, artifact: &Artifact) -> bool {
-    let place = name_of_place(&artifact.part);
-    let path = percent_encoding::percent_decode_str(artifact.url.path()).decode_utf8_lossy();
-    let address = path.split_once("/-/").map_or("", |(name, _)| name);
-    let named = address.strip_suffix(&package.name);
-    package.name == place
-        || !package.name.is_empty() && named.is_some_and(|before| before.ends_with('/'))
-}
-
-/// Returns whether a dependency has the version in its address (`chalk/-/chalk-5.3.0.tgz`). Addresses of other forms name
-/// no version. Registries leave build metadata out of the address.
-fn fits_version(package: &NpmPackage, artifact: &Artifact) -> bool {
-    let path = percent_encoding::percent_decode_str(artifact.url.path()).decode_utf8_lossy();
-    let Some(file) = path
-        .rsplit_once("/-/")
-        .and_then(|(_, file)| file.strip_suffix(".tgz"))
-    else {
-        return true;
-    };
-    let version = package.version.trim().trim_start_matches(['v', '=']);
-    let version = version.split('+').next().unwrap_or_default().trim();
-    let before = file.strip_suffix(version);
-    !version.is_empty() && before.is_some_and(|name| name.is_empty() || name.ends_with('-'))
+/// Checks that a dependency is the package and version that its address names; `check_requested` compares them with the
+/// place. Of an address without names devsh has asked the registry, about the package of the place.
+fn check_address(package: &NpmPackage, artifact: &Artifact) -> Result<(), Error> {
+    let place = name_of_npm_place(&artifact.part);
+    let address = NpmAddress::at_registry(&artifact.url);
+    let version = package.version.trim().trim_start_matches(['v', '=']).trim();
+    let fits = address.as_ref().map_or_else(
+        || package.name == place,
+        |address| package.name == address.name && address.has_version(version),
+    );
+    match address {
+        _ if fits => Ok(()),
+        Some(address) if address.name != place => Err(Error::OtherPackage {
+            name: address.name,
+            version: address.version,
+        }),
+        _ => Err(package.refused()),
+    }
 }
 
 /// Reads `package.json` before anything of the package is placed.
@@ -401,41 +387,38 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_has_the_version_of_its_address() {
-        let fits = |version: &str, url: &str| {
+    fn a_dependency_is_the_package_of_its_address() {
+        let fits = |name: &str, version: &str, url: &str| {
             let package = NpmPackage {
-                name: "dep".to_owned(),
+                name: name.to_owned(),
                 version: version.to_owned(),
                 ..serde_json::from_str("{}").unwrap()
             };
             let artifact = Artifact {
-                part: "dep".to_owned(),
+                part: "a/node_modules/dep".to_owned(),
                 url: url.parse().unwrap(),
                 digest: Sha256::of(b"").into(),
                 size: None,
             };
-            fits_version(&package, &artifact)
+            check_address(&package, &artifact).is_ok()
         };
-        for (version, url, expected) in [
-            ("5.3.0", "https://a.example/dep/-/dep-5.3.0.tgz", true),
-            ("v5.3.0", "https://a.example/dep/-/dep-5.3.0.tgz", true),
-            (
-                "5.3.0+build.1",
-                "https://a.example/dep/-/dep-5.3.0.tgz",
-                true,
-            ),
-            (
-                "5.3.0-rc.1",
-                "https://a.example/@s%2fdep/-/dep-5.3.0-rc.1.tgz",
-                true,
-            ),
-            ("5.3.0", "https://a.example/dep/-/5.3.0.tgz", true),
-            ("5.3.1", "https://a.example/dep/-/dep-5.3.0.tgz", false),
-            ("3.0", "https://a.example/dep/-/dep-5.3.0.tgz", false),
-            ("", "https://a.example/dep/-/dep-5.3.0.tgz", false),
-            ("1.0.0", "https://a.example/archive/main.tgz", true),
+        let address = "https://registry.npmjs.org/dep/-/dep-5.3.0.tgz";
+        let scoped = "https://registry.npmjs.org/@s%2fdep/-/dep-5.3.0-rc.1.tgz";
+        let unnamed = "https://registry.npmjs.org/download/dep/1/2";
+        for (name, version, url, expected) in [
+            ("dep", "5.3.0", address, true),
+            ("dep", "v5.3.0", address, true),
+            ("dep", "5.3.0+build.1", address, true),
+            ("dep", "5.3.1", address, false),
+            ("dep", "3.0", address, false),
+            ("dep", "", address, false),
+            ("other", "5.3.0", address, false),
+            ("@s/dep", "5.3.0-rc.1", scoped, true),
+            ("dep", "5.3.0-rc.1", scoped, false),
+            ("dep", "1.0.0", unnamed, true),
+            ("other", "1.0.0", unnamed, false),
         ] {
-            assert_eq!(fits(version, url), expected, "{version} {url}");
+            assert_eq!(fits(name, version, url), expected, "{name} {version} {url}");
         }
     }
 

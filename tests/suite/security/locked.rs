@@ -175,8 +175,8 @@ fn a_lockfile_cannot_put_another_package_in_the_place_of_a_tool() {
         lines.map(str::to_owned).collect()
     };
     for (manifest, found) in [
-        ("\"pypi:evil\" = \"0.12.4\"\n", "version 0.12.4 of `evil`"),
-        ("ruff = \"0.12.3\"\n", "version 0.12.3 of `ruff`"),
+        ("\"pypi:evil\" = \"0.12.4\"\n", "evil-0.12.4"),
+        ("ruff = \"0.12.3\"\n", "ruff-0.12.3"),
     ] {
         let other = Sandbox::new()
             .served_by(&server)
@@ -185,18 +185,38 @@ fn a_lockfile_cannot_put_another_package_in_the_place_of_a_tool() {
         let lockfile = |sandbox: &Sandbox| sandbox.project().join("devshell.lock");
         let theirs = fs::read_to_string(lockfile(&other)).unwrap();
         let whole = fs::read_to_string(lockfile(&sandbox)).unwrap();
-        let mut swapped = whole.clone();
+        let (mut swapped, mut renamed) = (whole.clone(), whole.clone());
         for (own, their) in artifacts(&whole).iter().zip(artifacts(&theirs)) {
             swapped = swapped.replace(own, &their);
+            renamed = renamed.replace(own, &their.replace(found, "ruff-0.12.4"));
         }
         assert_ne!(swapped, whole);
         fs::write(lockfile(&sandbox), swapped).unwrap();
+        let _before = server.requests();
         let outcome = sandbox.devsh(&["run", "--", "ruff"]);
         outcome.error(&[
-            "the artifact of `ruff` 0.12.4 is another package",
+            "the lockfile takes `ruff` 0.12.4 from",
             found,
+            "devsh lock --upgrade ruff",
+        ]);
+        assert_eq!(server.requests(), [""; 0]);
+        // The same wheel at the address of the tool.
+        let own_files = server.paths("/files/ruff-0.12.4-");
+        let kept: Vec<Vec<u8>> = own_files.iter().map(|path| server.content(path)).collect();
+        for path in &own_files {
+            server.serve(path, server.content(&path.replace("ruff-0.12.4", found)));
+        }
+        fs::write(lockfile(&sandbox), renamed).unwrap();
+        let outcome = sandbox.devsh(&["run", "--", "ruff"]);
+        let (name, version) = found.split_once('-').unwrap();
+        outcome.error(&[
+            "the artifact of `ruff` 0.12.4 is another package",
+            &format!("version {version} of `{name}`"),
             "devsh lock --upgrade",
         ]);
+        for (path, content) in own_files.iter().zip(kept) {
+            server.serve(path, content);
+        }
         fs::write(lockfile(&sandbox), whole).unwrap();
         sandbox.devsh(&["run", "--", "ruff"]).success();
     }

@@ -54,6 +54,19 @@ pub(crate) struct Release<'a> {
 
 /// Serves a package below `/npm`; the last release is the latest.
 pub(crate) fn serve_package(server: &Server, name: &str, releases: &[Release<'_>]) {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    serve_package_at(server, name, releases, |version| {
+        format!("{name}/-/{base}-{version}.tgz")
+    });
+}
+
+/// Serves a package whose tarballs have the paths that `path` gives for their versions.
+pub(crate) fn serve_package_at(
+    server: &Server,
+    name: &str,
+    releases: &[Release<'_>],
+    path: impl Fn(&str) -> String,
+) {
     let mut versions = serde_json::Map::new();
     let mut latest = "";
     for release in releases {
@@ -61,24 +74,33 @@ pub(crate) fn serve_package(server: &Server, name: &str, releases: &[Release<'_>
         let mut about = release.fields.clone();
         about["name"] = name.into();
         about["version"] = release.version.into();
-        let text = about.to_string();
-        let paths: Vec<String> = release
-            .files
-            .iter()
-            .map(|(path, _, _)| format!("package/{path}"))
-            .collect();
-        let mut members: Vec<Member<'_>> = vec![("package/package.json", text.as_bytes(), false)];
-        let files = paths.iter().zip(release.files);
-        members.extend(files.map(|(path, (_, content, program))| (&**path, *content, *program)));
-        let tarball = gzip(&tar(&members, &[]));
-        let path = format!("/npm/{name}/-/{}.tgz", release.version);
+        let tarball = tarball(&about, release.files);
+        let path = format!("/npm/{}", path(release.version));
         about["dist"] = json!({
             "tarball": format!("{}{path}", server.address()),
-            "integrity": format!("sha512-{}", BASE64_STANDARD.encode(Sha512::digest(&tarball))),
+            "integrity": integrity(&tarball),
         });
-        server.serve(&path, tarball);
+        server.serve(&path.replace("%2f", "/"), tarball);
         versions.insert(release.version.to_owned(), about);
     }
     let document = json!({ "name": name, "dist-tags": { "latest": latest }, "versions": versions });
     server.serve(&format!("/npm/{name}"), document.to_string());
+}
+
+/// Returns a tarball with this `package.json`.
+pub(crate) fn tarball(about: &Value, files: &[Member<'_>]) -> Vec<u8> {
+    let text = about.to_string();
+    let paths: Vec<String> = files
+        .iter()
+        .map(|(path, _, _)| format!("package/{path}"))
+        .collect();
+    let mut members: Vec<Member<'_>> = vec![("package/package.json", text.as_bytes(), false)];
+    let files = paths.iter().zip(files);
+    members.extend(files.map(|(path, (_, content, program))| (&**path, *content, *program)));
+    gzip(&tar(&members, &[]))
+}
+
+/// Returns the digest of a tarball as npm writes it.
+pub(crate) fn integrity(tarball: &[u8]) -> String {
+    format!("sha512-{}", BASE64_STANDARD.encode(Sha512::digest(tarball)))
 }
