@@ -180,10 +180,7 @@ __devsh_forget_checks() {
 # new ones.
 __devsh_alias() {
   \local __devsh_text
-  if __devsh_is_prompt_word "$1"; then
-    \builtin printf "devsh: alias \`%s\` is left out: the code of your prompt has this word\n" "$1" >&2
-    \return 0
-  fi
+  [[ $__devsh_prompt_commands != *$'\n'"$1"$'\n'* ]] || \return 0
   __devsh_alias_text "$1"
   __devsh_alias_names+=("$1")
   __devsh_alias_olds+=("$__devsh_text")
@@ -192,16 +189,19 @@ __devsh_alias() {
   __devsh_alias_news+=("$__devsh_text")
 }
 
-# Returns whether $1 is a word in code that bash parses at each prompt: an alias could run there without being typed.
-__devsh_is_prompt_word() {
-  \local __devsh_code __devsh_text IFS=$'\n'
-  __devsh_code=$'\n'"${PROMPT_COMMAND[*]-}"
-  for __devsh_text in "${PS0-}" "${PS1-}" "${PS2-}" "${PS4-}"; do
-    [[ $__devsh_text != *\$\(* ]] || __devsh_code+=$'\n'${__devsh_text#*\$\(}
-    [[ $__devsh_text != *\`* ]] || __devsh_code+=$'\n'${__devsh_text#*\`}
-  done
-  __devsh_code+=$'\n'
-  [[ $__devsh_code == *[!A-Za-z0-9._-]"$1"[!A-Za-z0-9._-]* ]]
+# Sets __devsh_prompt_commands to those of the names $@, each between newlines, that are commands in code that bash
+# parses at each prompt: an alias could run there without being typed. Asks once for the same names and commands.
+__devsh_find_prompt_commands() {
+  \local IFS=$'\n' __devsh_code
+  __devsh_code="${PROMPT_COMMAND[*]-}"$'\n'"${precmd_functions[*]-}"$'\n'"${preexec_functions[*]-}"
+  [[ $__devsh_code$'\n'"$*" != "$__devsh_prompt_code" ]] || \return 0
+  __devsh_prompt_code=$__devsh_code$'\n'"$*"
+  __devsh_prompt_commands=$'\n'$(
+    {
+      \builtin printf '%s\0' "$__devsh_code" "${PS0-}"$'\n'"${PS1-}"$'\n'"${PS2-}"$'\n'"${PS4-}"
+      \builtin declare -f
+    } | @DEVSH@ prompt-commands "$@"
+  )$'\n' || :
 }
 
 # Sets __devsh_text to the command that defines the alias $1 as it is now; empty if there is no such alias.
@@ -392,7 +392,7 @@ if ! \builtin shopt -q restricted_shell; then
   \builtin unset -v __devsh_options
 fi
 \builtin unset -f __devsh_register
-__devsh_checks=
+__devsh_checks='' __devsh_prompt_code='' __devsh_prompt_commands=''
 if [[ -z ${__devsh_loaded+set} ]]; then
   __devsh_loaded='' __devsh_path='' __devsh_gone='' __devsh_former='' __devsh_watched=() __devsh_seen=()
   __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()

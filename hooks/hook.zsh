@@ -137,10 +137,7 @@ __devsh_forget_checks() {
 
 # Aliases by name: the new values, and the kinds and values of hidden aliases.
 __devsh_alias() {
-  if __devsh_is_prompt_word $1; then
-    print -ru2 -- "devsh: alias \`$1\` is left out: the code of your prompt has this word"
-    return 0
-  fi
+  (( ! ${__devsh_prompt_commands[(Ie)$1]} )) || return 0
   # A name is a regular or a global alias, not both.
   if (( $+aliases[$1] )); then
     __devsh_alias_olds[$1]=r$aliases[$1]
@@ -151,14 +148,24 @@ __devsh_alias() {
   builtin alias -- "$1=$2"
 }
 
-# Returns whether $1 is a word in code that zsh parses at each prompt: an alias could run there without being typed.
-__devsh_is_prompt_word() {
-  local text code=
-  for text in "$PS1" "$PS2" "$PS3" "$PS4" "$RPS1" "$RPROMPT" "$RPS2" "$RPROMPT2" "$SPROMPT"; do
-    [[ $text != *'$('* ]] || code+=$'\n'${text#*'$('}
-    [[ $text != *'`'* ]] || code+=$'\n'${text#*'`'}
-  done
-  [[ $code$'\n' == *[^A-Za-z0-9._-]$1[^A-Za-z0-9._-]* ]]
+# Sets __devsh_prompt_commands to those of the names $@ that are commands in code that zsh parses at each prompt: an
+# alias could run there without being typed. Asks once for the same names and functions.
+__devsh_find_prompt_commands() {
+  emulate -L zsh
+  # The user's global aliases would change the code below.
+  setopt no_aliases
+  local -a code
+  code=(precmd $precmd_functions preexec $preexec_functions chpwd $chpwd_functions periodic $periodic_functions)
+  [[ "${(j: :)code} ${(j: :)@}" != "$__devsh_prompt_code" ]] || return 0
+  __devsh_prompt_code="${(j: :)code} ${(j: :)@}"
+  __devsh_prompt_commands=(${(f)"$(
+    {
+      builtin print -rn -- ${(j: :)code}$'\0'
+      builtin print -rl -- "$PS1" "$PS2" "$PS3" "$PS4" "$RPS1" "$RPROMPT" "$RPS2" "$RPROMPT2" "$SPROMPT"
+      builtin print -rn -- $'\0'
+      builtin functions
+    } | \command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} prompt-commands "$@"
+  )"})
 }
 
 __devsh_restore_aliases() {
@@ -267,10 +274,10 @@ __devsh_exit() {
   emulate -L zsh
   zmodload zsh/parameter
   typeset -gA __devsh_alias_olds __devsh_alias_news
-  typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks= __devsh_then=
+  typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks= __devsh_then= __devsh_prompt_code=
   typeset -g __devsh_path=${__devsh_path-} __devsh_gone=${__devsh_gone-}
   typeset -g __devsh_former=${__devsh_former-}
-  typeset -ga __devsh_watched __devsh_seen
+  typeset -ga __devsh_watched __devsh_seen __devsh_prompt_commands
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)

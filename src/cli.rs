@@ -38,8 +38,9 @@ use crate::{
 use args::{Arguments, Command, Global, InstallationAction};
 use commands::{
     add, allow, cache, ci, completions, deny, doctor, du, enter, explain, export, export_for_hook,
-    gc, help, hook, image, init, leave, lock, man, outdated, reload, remove, report_environment,
-    run as run_in_shell, schema, search, status, sync, uninstall, verify, watch,
+    gc, help, hook, image, init, leave, lock, man, outdated, prompt_commands, reload, remove,
+    report_environment, run as run_in_shell, schema, search, status, sync, uninstall, verify,
+    watch,
 };
 use early_args::EarlyCommand;
 
@@ -237,6 +238,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         Command::Installation {
             action: InstallationAction::Uninstall { purge, yes },
         } => uninstall::run(session, ui, purge, yes),
+        Command::PromptCommands { names } => prompt_commands::run(ui, &names),
         Command::ReportEnvironment => report_environment::run(context, ui),
     }
 }

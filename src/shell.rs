@@ -7,6 +7,7 @@ mod bash_zsh;
 pub mod export_formats;
 mod fish;
 pub mod hook;
+pub mod prompt_code;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -47,15 +48,15 @@ pub enum ShellStatement {
     RestoreAllVariables,
     /// Turns the leave scripts at the exit of the host shell on or off.
     LeaveOnExit(bool),
-    /// Undoes the `Alias` statements.
+    /// Undoes `Aliases`.
     RestoreAliases,
     /// Runs the scripts in these files in the host shell itself and records what they change. The code defines the
     /// functions for that.
     Source(Vec<u8>, Vec<PathBuf>),
     /// Undoes the changes of the last `Source`.
     Unsource,
-    /// Defines an alias and saves the one that it hides.
-    Alias(AliasName, String),
+    /// Defines aliases and saves those that they hide.
+    Aliases(Vec<(AliasName, String)>),
     /// Stores in an unexported variable what this shell, and not its parent, has loaded.
     SetLoaded(String),
     /// Stores entries of former dev shells that are no longer on `PATH`, joined.

@@ -352,6 +352,13 @@ pub enum Command {
         #[command(subcommand)]
         action: InstallationAction,
     },
+    /// Print which of the names are commands of the prompt, for the hook
+    #[command(hide = true)]
+    PromptCommands {
+        /// The names
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Print the environment, for a script of a manifest
     #[command(hide = true)]
     ReportEnvironment,
@@ -397,6 +404,7 @@ impl Command {
             | Self::Schema
             | Self::Doctor { .. }
             | Self::Installation { .. }
+            | Self::PromptCommands { .. }
             | Self::ReportEnvironment => false,
             _ => true,
         }

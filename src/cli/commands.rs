@@ -21,6 +21,7 @@ pub mod leave;
 pub mod lock;
 pub mod man;
 pub mod outdated;
+pub mod prompt_commands;
 pub mod reload;
 pub mod remove;
 pub mod report_environment;

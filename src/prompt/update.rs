@@ -162,8 +162,9 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
     if !loads.leave.is_empty() {
         statements.push(ShellStatement::LeaveOnExit(true));
     }
-    let aliases = loads.aliases.iter().cloned();
-    statements.extend(aliases.map(|(name, value)| ShellStatement::Alias(name, value)));
+    if !loads.aliases.is_empty() {
+        statements.push(ShellStatement::Aliases(loads.aliases.clone()));
+    }
     if !loads.quiet {
         outcome
             .events

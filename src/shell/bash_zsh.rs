@@ -103,9 +103,15 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
                 b"[[ -z ${__devsh_sourced+x} ]] || { __devsh_unsource; __devsh_then='__devsh_restore_options;' }"
             });
         }
-        ShellStatement::Alias(name, value) => {
-            code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
-            quote(OsStr::new(value), code);
+        ShellStatement::Aliases(aliases) => {
+            code.extend_from_slice(b"__devsh_find_prompt_commands");
+            for (name, _) in aliases {
+                code.extend_from_slice(format!(" {name}").as_bytes());
+            }
+            for (name, value) in aliases {
+                code.extend_from_slice(format!("\n__devsh_alias {name} ").as_bytes());
+                quote(OsStr::new(value), code);
+            }
         }
         ShellStatement::SetLoaded(id) => {
             code.extend_from_slice(b"__devsh_loaded=");

@@ -88,9 +88,14 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
         ShellStatement::Unsource => {
             code.extend_from_slice(b"set -q __devsh_sourced;and __devsh_unsource");
         }
-        ShellStatement::Alias(name, value) => {
-            code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
-            quote(OsStr::new(value), code);
+        ShellStatement::Aliases(aliases) => {
+            for (index, (name, value)) in aliases.iter().enumerate() {
+                if index > 0 {
+                    code.push(b';');
+                }
+                code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
+                quote(OsStr::new(value), code);
+            }
         }
         ShellStatement::SetLoaded(id) => {
             code.extend_from_slice(b"set -g __devsh_loaded ");

@@ -459,13 +459,18 @@ fn the_text_of_an_alias_runs_only_when_it_is_used() {
 fn an_alias_does_not_run_in_the_prompt() {
     for_each_shell(|shell| {
         let sandbox = with(
-            "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
+            "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\ndeep = \"touch ~/ran; true\"\n\
+             other = \"word\"\nhi = \"echo hi\"\n",
         );
         let rc = match shell {
             HostShell::Bash => {
-                "word() { :; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac'"
+                "word() { :; }; inner() { local b=$(word x); A=`deep x`; }; deep() { :; }\n\
+                 outer() { inner; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac; outer'"
             }
-            HostShell::Zsh => "word() { :; }; setopt prompt_subst; RPROMPT='$(A=b word x)'",
+            HostShell::Zsh => {
+                "word() { :; }; deep() { :; }; setopt prompt_subst; RPROMPT='$(A=b word x)'\n\
+                 inner() { local b=$(deep x); }; outer() { inner }; precmd_functions+=(outer)"
+            }
             HostShell::Fish => {
                 "function word; end; function fish_right_prompt; word x; end; function caller; word; end\n\
                  complete -c ls -a '(word x)'; bind \\cb 'word x'"
@@ -476,8 +481,11 @@ fn an_alias_does_not_run_in_the_prompt() {
         assert_eq!(pty.run("hi"), "hi\n");
         let ran = sandbox.home().join("ran");
         assert!(!ran.exists(), "the prompt ran the alias");
-        let is_left_out = shown.contains("alias `word` is left out: the code of your prompt");
-        assert_eq!(is_left_out, shell != HostShell::Fish, "{shown}");
+        for name in ["word", "deep"] {
+            let line =
+                format!("alias `{name}` is left out: the code of your prompt runs a command");
+            assert_eq!(shown.contains(&line), shell != HostShell::Fish, "{shown}");
+        }
         if shell == HostShell::Fish {
             pty.type_line("\u{2}caller; ls /\t >/dev/null");
             assert!(!ran.exists(), "code of the user ran the alias");

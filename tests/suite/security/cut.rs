@@ -128,7 +128,7 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
         let name = format!("V{at}").parse().unwrap();
         let statement = match random.below(7) {
             0 => ShellStatement::Unset(name),
-            1 => ShellStatement::Alias(format!("a{at}").parse().unwrap(), text),
+            1 => ShellStatement::Aliases(vec![(format!("a{at}").parse().unwrap(), text)]),
             2 => ShellStatement::SetLoaded(text),
             3 => ShellStatement::SaveVariables(vec![name]),
             4 => {
