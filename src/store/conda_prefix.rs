@@ -35,7 +35,7 @@ use super::{
     install::Existing,
     recipes::EXTERNALLY_MANAGED,
     remove_tree,
-    tree_builder::{checked, refused},
+    tree_builder::{check_link, checked, refused},
 };
 use crate::{
     fetch::Meter,
@@ -291,6 +291,7 @@ fn link(
     for (path, file) in &files {
         tree.place(path, file)?;
     }
+    tree.check_links(&files)?;
     let mut programs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (path, file) in &files {
         if let Some(name) = program_name(path) {
@@ -602,6 +603,17 @@ impl PrefixTree<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Refuses links that leave the prefix through links of other packages.
+    fn check_links(&self, files: &BTreeMap<String, LinkedFile<'_>>) -> Result<(), Error> {
+        for (path, file) in files {
+            if let Some(TreeNode::Link { target }) = self.nodes.get(path) {
+                check_link(&self.nodes, path, target, true)
+                    .map_err(|error| file.package.unusable(error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the content of a file with the final place of the prefix.

@@ -224,7 +224,7 @@ impl Tree {
     pub(super) fn finish(self, closed: bool) -> Result<FileManifest, Error> {
         for (path, node) in &self.nodes {
             if let TreeNode::Link { target } = node {
-                self.check_link(path, target)?;
+                check_link(&self.nodes, path, target, self.follows_links)?;
             }
         }
         for (path, node) in &self.nodes {
@@ -243,41 +243,6 @@ impl Tree {
             _ => Ok(()),
         })?;
         Ok(FileManifest(self.nodes))
-    }
-
-    /// A link stays inside the tree and leads through directories only.
-    fn check_link<'t>(&'t self, path: &'t str, target: &'t str) -> Result<(), Error> {
-        let refuse = || refused(path, Rule::LinkTarget(target.to_owned()));
-        if target.is_empty() || target.starts_with('/') || target.contains('\0') {
-            return Err(refuse());
-        }
-        let mut at: Vec<&str> = path.split('/').collect();
-        at.pop();
-        let steps = |target: &'t str| target.split('/').filter(|part| !part.is_empty()).rev();
-        let mut parts: Vec<&str> = steps(target).collect();
-        let mut followed = 0;
-        while let Some(part) = parts.pop() {
-            match part {
-                "." => {}
-                ".." => {
-                    at.pop().ok_or_else(refuse)?;
-                }
-                name => at.push(name),
-            }
-            if parts.is_empty() {
-                break;
-            }
-            if let Some(TreeNode::Link { target }) = self.nodes.get(&at.join("/")) {
-                followed += 1;
-                // The kernel gives up at 40.
-                if !self.follows_links || followed > 40 || target.starts_with('/') {
-                    return Err(refuse());
-                }
-                at.pop();
-                parts.extend(steps(target));
-            }
-        }
-        Ok(())
     }
 
     /// Adds the directories above `path`.
@@ -319,6 +284,46 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// Refuses the link at `path` if it leaves the tree of `nodes`. If it `follows_links`, it may lead through other links.
+pub(super) fn check_link<'t>(
+    nodes: &'t BTreeMap<String, TreeNode>,
+    path: &'t str,
+    target: &'t str,
+    follows_links: bool,
+) -> Result<(), Error> {
+    let refuse = || refused(path, Rule::LinkTarget(target.to_owned()));
+    if target.is_empty() || target.starts_with('/') || target.contains('\0') {
+        return Err(refuse());
+    }
+    let mut at: Vec<&str> = path.split('/').collect();
+    at.pop();
+    let steps = |target: &'t str| target.split('/').filter(|part| !part.is_empty()).rev();
+    let mut parts: Vec<&str> = steps(target).collect();
+    let mut followed = 0;
+    while let Some(part) = parts.pop() {
+        match part {
+            "." => {}
+            ".." => {
+                at.pop().ok_or_else(refuse)?;
+            }
+            name => at.push(name),
+        }
+        if parts.is_empty() {
+            break;
+        }
+        if let Some(TreeNode::Link { target }) = nodes.get(&at.join("/")) {
+            followed += 1;
+            // The kernel gives up at 40.
+            if !follows_links || followed > 40 || target.starts_with('/') {
+                return Err(refuse());
+            }
+            at.pop();
+            parts.extend(steps(target));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the error for a member that breaks a rule.

@@ -153,6 +153,25 @@ fn a_tool_is_locked_with_its_libraries_and_runs() {
 }
 
 #[test]
+fn links_of_two_packages_together_stay_inside() {
+    let mut outer = FilePackage::new("outer", "1.0", &["inner"]);
+    let way = format!("../p/q/r/s/t{}/outside.sh", "/..".repeat(5));
+    outer.links.push(("bin/l".to_owned(), way));
+    let mut inner = FilePackage::new("inner", "1.0", &[]);
+    // Alone, each link stays inside.
+    inner
+        .links
+        .push(("p/q/r/s/t".to_owned(), "../../../..".to_owned()));
+    let server = Server::start();
+    serve_files(&server, &[outer, inner], Layout::Json);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .manifest("[conda]\nchannels = [\"team\"]\npackages = [\"outer\"]\n");
+    let expected = ["`outer 1.0`", "`bin/l`", "outside.sh"];
+    sandbox.devsh(&["allow", "--yes"]).error(&expected);
+}
+
+#[test]
 fn a_package_of_a_channel_that_loses_asks() {
     let (sandbox, server) = served(Layout::Json);
     let database = Package {
