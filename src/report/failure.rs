@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::util::terminal_text::shorten;
+
 /// One error with its cause and fix. `report::hints` builds it from domain errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
@@ -67,10 +69,10 @@ impl ExitStatus {
 }
 
 impl Failure {
-    /// Returns a failure with this message.
+    /// Returns a failure with this message, shortened: it can quote a hostile file, and listings and JSON show it too.
     pub fn new(error: impl Into<String>) -> Self {
         Self {
-            error: error.into(),
+            error: shorten(&error.into()).into_owned(),
             ..Self::default()
         }
     }

@@ -163,3 +163,16 @@ fn the_wrong_form_gets_a_hint_with_the_right_one() {
         sandbox.devsh(&["status"]).code(1).error(&[hint]);
     }
 }
+
+#[test]
+fn a_long_key_of_a_lockfile_is_shortened() {
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    sandbox.allow();
+    let key = "k".repeat(1 << 20);
+    sandbox.write("devshell.lock", format!("version = 1\n{key} = 1\n"));
+    for arguments in [&["status"][..], &["status", "--json"]] {
+        let shown = sandbox.devsh(arguments).success().stdout;
+        assert!(shown.contains("is not a usable lockfile"), "{shown}");
+        assert!(shown.len() < 10_000, "{}", shown.len());
+    }
+}
