@@ -17,7 +17,7 @@ use crate::{
     prompt::session_var,
     report::failure::Failure,
     resolve,
-    util::vars,
+    util::{redact::redact_text, vars},
 };
 
 use crate::sources::CandidateKey;
@@ -93,12 +93,24 @@ pub fn explain(
     let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
     let project = project.with_shell(&shell)?;
     let mut explained = Explained::new(session, &project, shell)?;
-    match name {
-        None => Ok(explained.everything()),
+    let mut all = match name {
+        None => explained.everything(),
         Some(name) => {
             explained.built = tool_status(session, &project, &explained.shell)?;
-            explained.about(name)
+            explained.about(name)?
         }
+    };
+    let tools = all.iter_mut().filter(|one| one.kind == "tool");
+    tools.for_each(Explanation::redact);
+    Ok(all)
+}
+
+impl Explanation {
+    /// Removes passwords and tokens from the addresses.
+    fn redact(&mut self) {
+        let said = self.said.iter_mut().map(|row| &mut row.value);
+        let texts = self.value.iter_mut().chain(said).chain(&mut self.notes);
+        texts.for_each(|text| *text = redact_text(text));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use url::Url;
 
-use super::address::{variables, without_variables};
+use super::address::{check_address, variables, without_variables};
 
 /// Characters that end an address in a text.
 const ENDS: [char; 9] = [' ', '\t', '\n', '"', '\'', '`', ',', '<', '>'];
@@ -53,17 +53,21 @@ pub fn mask_text(text: &str) -> String {
 
 /// Returns a text that should be an address and is none, without what may be a password.
 pub fn redact_invalid(text: &str) -> String {
-    if Url::parse(text).is_ok_and(|url| url.has_host()) {
+    if check_address(text).is_ok() && !text.contains(ENDS) {
         return redact_text(text);
     }
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let rest = rest.rsplit('@').next().unwrap_or_default();
-    if scheme.is_empty() {
-        rest.to_owned()
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    // Without a server, a password can have any character and end at any `@`.
+    let (name, shown) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let shown = if name.contains(['?', '#']) {
+        "..."
     } else {
-        redact_text(&format!("{scheme}://{rest}"))
-    }
+        split_before(shown, &['?', '#']).0
+    };
+    redact_text(&format!("{scheme}{shown}"))
 }
 
 /// A part of a text that is not shown.
@@ -263,6 +267,11 @@ mod tests {
             ),
             ("https://me:SECRET@host/x", "https://host/x"),
             ("host?token=SECRET", "host"),
+            ("http://me:SEC RET@host/x", "http://host/x"),
+            ("http:///me:SECRET@host/x", "http://host/x"),
+            ("http://me:a\"SECRET@host/x", "http://host/x"),
+            ("http://me:a#SECRET@host/x", "http://..."),
+            ("http://host:x/?token=a@SECRET", "http://..."),
         ] {
             assert_eq!(redact_invalid(text), expected);
         }

@@ -330,3 +330,17 @@ fn packages_and_tool_paths_are_explained() {
     assert_eq!(packages["value"], "attrs, idna");
     assert_eq!(packages["place"], "devshell.toml:2");
 }
+
+#[test]
+fn passwords_and_tokens_of_addresses_are_hidden() {
+    let digest = "0".repeat(64);
+    let url = "https://me:SECRET@host.example/{version}/x?token=SECRET";
+    let sandbox = Sandbox::new().manifest(&format!(
+        "[tools.\"url:z\"]\nversion = \"1\"\nurl = \"{url}\"\nsha256 = {{ linux-x86_64 = \"{digest}\" }}\n"
+    ));
+    for arguments in [&["explain", "url:z"][..], &["explain", "--json"]] {
+        let shown = sandbox.devsh(arguments).success().stdout;
+        assert!(shown.contains("url:z"), "{shown}");
+        assert!(!shown.contains("SECRET"), "{shown}");
+    }
+}

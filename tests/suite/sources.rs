@@ -247,3 +247,23 @@ fn lists_that_have_not_changed_are_not_sent_again() {
         "{asked:?}"
     );
 }
+
+#[test]
+fn a_password_in_an_address_without_a_server_is_hidden() {
+    for address in [
+        "http://me:SEC RET@host/simple",
+        "http:///me:SECRET@host/simple",
+        "http://me:a#SECRET@host/simple",
+    ] {
+        let sandbox = Sandbox::new()
+            .env("UV_DEFAULT_INDEX", address)
+            .manifest("[tools]\nruff = \"0.12\"\n");
+        let outcome = sandbox.devsh(&["allow", "--yes"]);
+        let shown = outcome.to_string();
+        outcome.error(&["`UV_DEFAULT_INDEX`"]);
+        assert!(
+            !shown.contains("RET") && !shown.contains("//me:"),
+            "{shown}"
+        );
+    }
+}
