@@ -887,3 +887,35 @@ fn the_changelog_of_a_version_is_short() {
         assert!(section.lines().count() <= 40, "{section}");
     }
 }
+
+#[test]
+fn the_lines_for_prompts_show_no_control_or_invisible_character() {
+    let page = fs::read_to_string(repository().join("docs/guide/editors.md")).unwrap();
+    let root = "/h/caf\u{e9} a\u{202e}b\u{2066}c\u{200b}d\u{9b}e\u{1b}f%z$(g)`h`";
+    for (shell, show) in [
+        ("bash", "; echo \"${PS1@P}\""),
+        ("zsh", "; print -P -- $PROMPT"),
+        ("fish", ""),
+    ] {
+        let Some(program) = require(shell) else {
+            continue;
+        };
+        let start = format!("| {shell} | ");
+        let is_row = |line: &&str| line.starts_with(&start) && line.contains("DEVSH_SHELL");
+        let row = page.lines().find(is_row).unwrap();
+        // The last code in the row; `|` is escaped in tables.
+        let code = row.trim_end_matches("` |").rsplit_once('`').unwrap().1;
+        let script = format!("{}{show}", code.replace("\\|", "|"));
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("LC_ALL", "C.UTF-8").env("HOME", "/nonexistent");
+        command.env("DEVSH_ROOT", root).env("DEVSH_SHELL", "dev");
+        let output = command.args(["-c", &script]).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let expected = "caf\u{e9} a?b?c?d?e?f?z??g??h?:dev) ";
+        assert!(
+            shown.trim_end_matches('\n').ends_with(expected),
+            "{shell}: {shown:?}"
+        );
+    }
+}
