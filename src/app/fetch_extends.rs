@@ -5,7 +5,7 @@ use crate::{
     lockfile::{ExtendsPin, ExtendsPins},
     project::Project,
     report::{failure::Failure, hints},
-    sources::host::HostSearch,
+    sources::host::{HostSearch, source_tree},
 };
 
 use super::{lockfiles::lock_targets, session::Session};
@@ -72,10 +72,11 @@ fn fetch(
     let root = project.root().to_owned();
     let data = directories.data.canonicalize();
     let data = data.as_deref().unwrap_or(&directories.data);
-    let exclude = [&*root, data, &directories.data];
+    let home = directories.home.as_deref();
+    let exclude = [source_tree(&root, home), data, &directories.data];
     let programs = HostSearch {
         env,
-        home: directories.home.as_deref(),
+        home,
         exclude: &exclude,
     };
     let mut fetcher = Fetcher::new(&client, directories, programs, session.options.offline);

@@ -372,10 +372,12 @@ impl Builder<'_> {
         // Excluded by name and by real path: a symlink must not bypass the exclusion.
         let data = directories.data.canonicalize();
         let data = data.as_deref().unwrap_or(&directories.data);
-        let exclude = [request.root, data, &directories.data];
+        let home = directories.home.as_deref();
+        let tree = host::source_tree(request.root, home);
+        let exclude = [tree, data, &directories.data];
         let search = HostSearch {
             env: &self.context.env,
-            home: directories.home.as_deref(),
+            home,
             exclude: &exclude,
         };
         host::find(tool, &search, wanted)

@@ -24,7 +24,10 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{ReleaseOption, ReleaseOptions, Source, System, Version},
-    sources::{cargo, host::HostSearch},
+    sources::{
+        cargo,
+        host::{HostSearch, source_tree},
+    },
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{
         child_process, digest_input::DigestInput, files, no_network::Isolation, parallel, vars,
@@ -228,10 +231,12 @@ impl Builder<'_> {
         toolchain: &Toolchain,
     ) -> Result<std::ffi::OsString, Error> {
         let directories = &self.context.directories;
-        let exclude = [request.root, &directories.data];
+        let home = directories.home.as_deref();
+        let tree = source_tree(request.root, home);
+        let exclude = [tree, &directories.data];
         let search = HostSearch {
             env: &self.context.env,
-            home: directories.home.as_deref(),
+            home,
             exclude: &exclude,
         };
         let host = search.path();

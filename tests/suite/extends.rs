@@ -59,6 +59,39 @@ fn git_is_not_a_program_of_the_project() {
 }
 
 #[test]
+fn programs_of_the_repository_around_a_project_are_never_run() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
+    let mono = sandbox.project();
+    fs::create_dir(mono.join(".git")).unwrap();
+    let extends = format!("extends = ['{}']\n", git_entry(&sandbox, "v1"));
+    // A tool of the host asks the Pythons on PATH, too.
+    let tools = "[tools]\npython = \"3\"\n";
+    let ran = sandbox.root().join("ran");
+    for name in ["git", "python3", "python"] {
+        let program = format!(".venv/bin/{name}");
+        sandbox.write(&program, format!("#!/bin/sh\n: >{}\n", ran.display()));
+        let program = mono.join(program);
+        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let own = &sandbox.environment()[OsStr::new("PATH")];
+    let path = std::env::join_paths(
+        std::iter::once(mono.join(".venv/bin")).chain(std::env::split_paths(own)),
+    );
+    let sandbox = sandbox
+        .env("PATH", path.unwrap())
+        .config("tools-from = \"host\"\n");
+    for service in [&*extends, tools] {
+        sandbox.write("svc/devshell.toml", service);
+        let mut command = sandbox.command("devsh");
+        let directory = sandbox.project().join("svc");
+        command.args(["allow", "--yes"]).current_dir(directory);
+        let outcome = sandbox.outcome(&mut command);
+        assert!(!ran.exists(), "{outcome}");
+    }
+}
+
+#[test]
 fn a_git_file_is_fetched_after_approval_and_pinned_until_an_upgrade() {
     let sandbox = Sandbox::new();
     repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
