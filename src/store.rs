@@ -22,6 +22,7 @@ mod free_space;
 pub mod fuzz_entries;
 mod install;
 pub mod leases;
+mod name_budget;
 mod object;
 mod path;
 mod process;

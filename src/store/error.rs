@@ -177,7 +177,18 @@ pub enum Rule {
     /// The number of members is bounded.
     #[error("is one member too many")]
     TooMany,
+    /// The length of all names is bounded.
+    #[error("makes the names of the archive too long together")]
+    LongNames,
     /// The archive's own list of its files is right.
     #[error("does not match the archive's own list")]
     NotAsListed,
+}
+
+/// Returns the error for a member that breaks a rule.
+pub(super) fn refused(member: &str, rule: Rule) -> Error {
+    Error::Refused {
+        member: member.to_owned(),
+        rule,
+    }
 }

@@ -15,14 +15,15 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
+pub(super) use super::error::refused;
+
 use super::{
     Error, Rule,
     file_manifest::{FileManifest, TreeNode},
+    name_budget::NameBudget,
 };
 use crate::util::files;
 
-/// Most members of one object.
-pub(super) const ENTRIES: usize = 300_000;
 /// Deepest path.
 const DEPTH: usize = 64;
 
@@ -36,6 +37,7 @@ pub(super) struct Tree {
     folded: BTreeSet<String>,
     /// Bytes that may still be written.
     budget: u64,
+    names: NameBudget,
     /// Below these directories two names may differ in case alone.
     case_sensitive_below: Vec<&'static str>,
     /// True if links may lead through other links of the tree.
@@ -61,6 +63,7 @@ impl Tree {
             nodes: BTreeMap::new(),
             folded: BTreeSet::new(),
             budget: 0,
+            names: NameBudget::whole(),
             case_sensitive_below: Vec::new(),
             follows_links: false,
             buffer: vec![0; 1 << 16].into(),
@@ -155,6 +158,7 @@ impl Tree {
         let path = checked(path)?;
         self.parents(path)?;
         self.claim(path)?;
+        self.names.take_target(path, target)?;
         let node = TreeNode::Link {
             target: target.to_owned(),
         };
@@ -272,9 +276,7 @@ impl Tree {
         if self.nodes.contains_key(path) {
             return Err(refused(path, Rule::Duplicate));
         }
-        if self.nodes.len() >= ENTRIES {
-            return Err(refused(path, Rule::TooMany));
-        }
+        self.names.take(path)?;
         let apart = self
             .case_sensitive_below
             .iter()
@@ -324,14 +326,6 @@ pub(super) fn check_link<'t>(
         }
     }
     Ok(())
-}
-
-/// Returns the error for a member that breaks a rule.
-pub(super) fn refused(member: &str, rule: Rule) -> Error {
-    Error::Refused {
-        member: member.to_owned(),
-        rule,
-    }
 }
 
 /// Returns `path` as seen by a file system that ignores case and the forms of accents.

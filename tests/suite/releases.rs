@@ -688,6 +688,26 @@ fn a_plain_download_needs_no_list_of_versions() {
 }
 
 #[test]
+fn an_archive_with_endless_names_is_refused() {
+    let server = Server::start();
+    let program = script("greet", "1.2.3");
+    let target = "a/".repeat(500_000);
+    let names: Vec<String> = (0..34).map(|at| format!("link-{at}")).collect();
+    let links: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &*target)).collect();
+    let archive = gzip(&tar(&[("bin/greet", &program, true)], &links));
+    let digest = sha256(&archive);
+    server.serve("/greet.tar.gz", archive);
+    let address = format!("{}/greet.tar.gz", server.address());
+    let own = std::env::consts::ARCH;
+    let manifest = format!(
+        "\"url:greet\" = {{ version = \"1.2.3\", url = \"{address}\", sha256 = {{ linux-{own} = \"{digest}\" }} }}"
+    );
+    let run = sandbox(&server, &manifest).devsh(&["run", "--trust", "--", "greet"]);
+    run.code(125)
+        .error(&["`link-33` makes the names of the archive too long together"]);
+}
+
+#[test]
 fn digests_of_a_plain_download_come_from_the_manifest_or_the_vendor() {
     let server = Server::start();
     let system = if std::env::consts::ARCH == "aarch64" {

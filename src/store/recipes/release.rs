@@ -146,6 +146,7 @@ impl ReleaseRecipe<'_> {
             })?;
         }
         let layout = self.layout(&members)?;
+        let programs = layout.program_paths();
         for name in &names {
             let Some(rest) = layout.inside(name.trim_end_matches('/')) else {
                 continue;
@@ -155,7 +156,7 @@ impl ReleaseRecipe<'_> {
                 if member.directory {
                     return tree.directory(&path);
                 }
-                if layout.programs.values().any(|program| program == rest) {
+                if programs.contains(rest) {
                     return place_program(&path, data, tree);
                 }
                 let placed = Placed {
@@ -193,6 +194,7 @@ impl ReleaseRecipe<'_> {
             Ok(())
         })?;
         let layout = self.layout(&members)?;
+        let programs = layout.program_paths();
         tar::read(&mut open(file)?, |member, data| {
             let Some(rest) = layout.inside(&member.path) else {
                 return Ok(());
@@ -206,9 +208,7 @@ impl ReleaseRecipe<'_> {
                     let target = format!("{}{target}", layout.place);
                     tree.copy(&path, &target, Placed::default())
                 }
-                TarKind::File { .. } if layout.programs.values().any(|program| program == rest) => {
-                    place_program(&path, data, tree)
-                }
+                TarKind::File { .. } if programs.contains(rest) => place_program(&path, data, tree),
                 TarKind::File { executable } => {
                     let placed = Placed {
                         executable,
@@ -340,6 +340,11 @@ impl MemberPlaces {
             .split('/')
             .any(|name| name == "__MACOSX" || name.starts_with("._"));
         (!rest.is_empty() && !system).then_some(rest)
+    }
+
+    /// Returns the paths of the programs, for a search for each of many members.
+    fn program_paths(&self) -> BTreeSet<&str> {
+        self.programs.values().map(String::as_str).collect()
     }
 
     /// Adds the links in `bin`.

@@ -4,10 +4,7 @@ use std::io::{self, Read};
 
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
-use crate::store::{
-    Error, Rule,
-    tree_builder::{ENTRIES, refused},
-};
+use crate::store::{Error, Rule, name_budget::NameBudget, tree_builder::refused};
 
 /// Most bytes that one archive may decompress to, kept or not.
 const LARGEST: u64 = 8 << 30;
@@ -47,7 +44,7 @@ pub(in crate::store) fn read(
     let mut tar = Archive::new(archive.take(LARGEST));
     // The crate would read extension headers of any length into memory.
     let entries = tar.entries().map_err(damaged(&last))?.raw(true);
-    let (mut count, mut extensions) = (0, Extensions::default());
+    let (mut names, mut extensions) = (NameBudget::whole(), Extensions::default());
     for entry in entries {
         let mut entry = entry.map_err(damaged(&last))?;
         let place_of = match entry.header().entry_type() {
@@ -56,11 +53,11 @@ pub(in crate::store) fn read(
             EntryType::GNULongLink => &mut extensions.link,
             EntryType::XHeader => &mut extensions.records,
             _ => {
-                if count == ENTRIES {
-                    return Err(refused(&last, Rule::TooMany));
-                }
-                count += 1;
                 let member = member(&entry, &std::mem::take(&mut extensions))?;
+                names.take(&member.path)?;
+                if let TarKind::Link(target) | TarKind::HardLink(target) = &member.kind {
+                    names.take_target(&member.path, target)?;
+                }
                 last.clone_from(&member.path);
                 if !member.path.is_empty() {
                     place(member, &mut entry)?;

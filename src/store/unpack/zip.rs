@@ -9,7 +9,8 @@ use zip::{ZipArchive, read::ZipFile};
 
 use crate::store::{
     Error, Rule,
-    tree_builder::{ENTRIES, checked, folded, refused},
+    name_budget::NameBudget,
+    tree_builder::{checked, folded, refused},
     unpack::ArchiveFile,
 };
 
@@ -34,13 +35,12 @@ impl<'a> Zip<'a> {
         let archive = ZipArchive::new(BufReader::with_capacity(1 << 16, file))
             .map_err(|error| damaged("")(error.into()))?;
         let (mut members, mut names) = (BTreeMap::new(), BTreeSet::new());
+        let mut budget = NameBudget::whole();
         for (index, name) in archive.file_names_raw().enumerate() {
             let name = String::from_utf8(name.to_vec()).map_err(|error| {
                 refused(&String::from_utf8_lossy(error.as_bytes()), Rule::OddPath)
             })?;
-            if index >= ENTRIES {
-                return Err(refused(&name, Rule::TooMany));
-            }
+            budget.take(&name)?;
             let path = checked(name.strip_suffix('/').unwrap_or(&name))?;
             if !names.insert(folded(path)) {
                 return Err(refused(&name, Rule::CaseCollision));
