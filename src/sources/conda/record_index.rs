@@ -5,16 +5,16 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
-    io::Cursor,
+    io::{self, Cursor},
     ops::Range,
 };
 
 use rattler_conda_types::{
-    PackageRecord, RepoDataRecord, Shard, ShardedRepodata, package::DistArchiveIdentifier,
+    PackageRecord, RepoDataRecord, ShardedRepodata, package::DistArchiveIdentifier,
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use url::Url;
@@ -40,6 +40,9 @@ const MOST_FILES: usize = 2_000_000;
 
 /// The memory that an entry takes besides its text: itself and the two names that it owns.
 const ENTRY_SIZE: usize = size_of::<UnparsedRecord>() + 64;
+
+/// The memory that a parsed record takes besides its text. The list of records is copied once while it grows.
+const RECORD_SIZE: usize = 2 * size_of::<RepoDataRecord>();
 
 /// The index of one directory.
 pub(super) enum RecordIndex {
@@ -91,6 +94,23 @@ struct Entries<'t>(Vec<(Box<str>, &'t RawValue)>);
 /// The names of an array, at most [`MOST_FILES`].
 #[derive(Default)]
 struct RemovedFiles(HashSet<Box<str>>);
+
+/// The records of one package (CEP 16), or only their number.
+#[derive(Deserialize)]
+struct PackageShard<Files, Removed> {
+    packages: Files,
+    #[serde(rename = "packages.conda", default)]
+    conda_packages: Files,
+    #[serde(default)]
+    removed: Removed,
+}
+
+type ParsedShard =
+    PackageShard<BTreeMap<DistArchiveIdentifier, PackageRecord>, HashSet<DistArchiveIdentifier>>;
+
+/// The number of entries of an object or array, which are not kept.
+#[derive(Default)]
+struct EntryCount(usize);
 
 #[derive(Deserialize)]
 struct IndexInfo {
@@ -232,6 +252,10 @@ impl RecordIndex {
                 text,
                 records,
             } => {
+                let named = named(records, name);
+                let text_size: usize = named.iter().map(|one| one.place.len()).sum();
+                let taken = place.take(named.len(), text_size, budget);
+                taken.map_err(|error| unreadable(&place.packages, &error))?;
                 let parse = |one: &UnparsedRecord| {
                     // One record of a kind that is not known yet does not hide the others.
                     let record =
@@ -244,7 +268,7 @@ impl RecordIndex {
                         record.ok()?,
                     )
                 };
-                Ok(named(records, name).iter().filter_map(parse).collect())
+                Ok(named.iter().filter_map(parse).collect())
             }
             Self::Sharded {
                 place,
@@ -264,14 +288,17 @@ impl RecordIndex {
                     });
                 };
                 let bytes = decompressed(&url, &body, SHARD_LIMIT, budget)?;
-                let shard: Shard =
+                let counted: PackageShard<EntryCount, EntryCount> =
                     rmp_serde::from_slice(&bytes).map_err(|error| unreadable(&url, &error))?;
-                let Shard {
+                let EntryCount(count) = counted.packages;
+                let count = count + counted.conda_packages.0 + counted.removed.0;
+                let taken = place.take(count, bytes.len(), budget);
+                taken.map_err(|error| unreadable(&url, &error))?;
+                let ParsedShard {
                     packages,
                     conda_packages,
                     removed,
-                    ..
-                } = shard;
+                } = rmp_serde::from_slice(&bytes).map_err(|error| unreadable(&url, &error))?;
                 Ok(packages
                     .into_iter()
                     .chain(conda_packages)
@@ -284,6 +311,12 @@ impl RecordIndex {
 }
 
 impl ChannelDirectory {
+    /// Takes the memory of records before they are parsed.
+    fn take(&self, count: usize, text_size: usize, budget: &MemoryBudget) -> io::Result<()> {
+        let addresses = self.packages.as_str().len() + self.channel.url().as_str().len();
+        budget.take((count * (RECORD_SIZE + addresses) + text_size) as u64)
+    }
+
     fn record(
         &self,
         identifier: DistArchiveIdentifier,
@@ -341,6 +374,36 @@ impl<'de> Deserialize<'de> for RemovedFiles {
             }
         }
         deserializer.deserialize_seq(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = EntryCount;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object or array")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut count = 0;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(EntryCount(count))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut count = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(EntryCount(count))
+            }
+        }
+        deserializer.deserialize_any(Reader)
     }
 }
 

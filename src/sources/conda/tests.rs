@@ -11,7 +11,7 @@ use rattler_conda_types::{
     package::DistArchiveIdentifier,
 };
 
-use super::*;
+use super::{memory_budget::MemoryBudget, record_index::RecordIndex, *};
 use crate::{
     config::{Config, Keep, PromptVerbosity, ToolsFrom, TrustRules},
     fetch::Client,
@@ -361,6 +361,27 @@ fn an_index_with_too_many_files_is_refused() {
         let message = "it has more than 2000000 files";
         assert!(
             matches!(&error, Err(Error::Unreadable { message: said, .. }) if said.starts_with(message)),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn parsed_records_are_taken_from_the_memory() {
+    for format in [Format::Json, Format::Sharded] {
+        let channel = Channel::new(format);
+        let address = format!("file://{}", channel.directory.path().display());
+        let sources = channel.sources();
+        let whole = MemoryBudget::new(1 << 20);
+        let index = RecordIndex::load(&address.parse().unwrap(), "linux-64", &whole, sources);
+        let index = index.unwrap().unwrap();
+        assert!(!index.records("app", &whole, sources).unwrap().is_empty());
+        // It holds the text of a few records, but not what is made of them.
+        let small = MemoryBudget::new(1000);
+        let error = index.records("app", &small, sources);
+        let message = "the indexes of all channels take more than 0 MiB of memory";
+        assert!(
+            matches!(&error, Err(Error::Unreadable { message: said, .. }) if said == message),
             "{error:?}"
         );
     }
