@@ -1,6 +1,6 @@
 //! Hints for lockfiles that cannot be read or trusted.
 
-use url::Url;
+use url::{Position, Url};
 
 use crate::{
     lockfile::{self, Problem},
@@ -66,8 +66,10 @@ pub fn other_address(tool: &Tool, version: &Version, part: &str, url: &Url) -> F
     } else {
         format!("`{part}` of `{tool}` {version}")
     };
+    // The name of the file is that of another package and would look like what was used.
+    let server = &url[..Position::BeforePath];
     Failure::new(format!(
-        "the lockfile takes {object} from `{url}`, which is not known as a file of it"
+        "the lockfile takes {object} from an address at `{server}` that is not known as a file of it"
     ))
     .note("a lockfile is used without approval, so each file must be the one that its source has for the package")
     .hint(format!("lock it again with `devsh lock --upgrade {tool}`"))
