@@ -511,8 +511,11 @@ pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
                     changed.insert(before);
                     let shell = &project.preview().shells[oldest.shell];
                     let lock = shell.python.lock.as_ref();
-                    let file = lock.map_or("the list of packages", |lock| &lock.value);
-                    format!("`{file}` has changed: {}", describe_changes(before, key))
+                    let list = lock.map_or_else(
+                        || "the list of packages".to_owned(),
+                        |lock| format!("`{}`", lock.value),
+                    );
+                    format!("{list} has changed: {}", describe_changes(before, key))
                 }
                 None => format!("Python packages {} are not locked", first_words(key)),
             }),
