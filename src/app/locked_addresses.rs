@@ -71,13 +71,14 @@ fn is_at_own_address(session: &Session<'_>, one: LockedArtifact<'_>) -> Result<b
     }
 }
 
-/// Returns whether an npm tarball is one of the package at its place. A registry with addresses of its own is asked.
+/// Returns whether the package at this place published the tarball. If the address does not show it, devsh asks the
+/// registry.
 fn is_npm_package(session: &Session<'_>, one: LockedArtifact<'_>) -> Result<bool, Failure> {
     let (supplier, artifact) = (&one.package.supplier, one.artifact);
     let is_tool = if supplier.source == Source::Npm {
         artifact.part == supplier.package.as_str()
     } else {
-        // The npm of node has versions of its own.
+        // Node.js brings npm, whose version is another one.
         artifact.part != "npm"
     };
     let version = is_tool.then_some(&one.package.version);

@@ -47,7 +47,7 @@ impl PromptCode<'_> {
     }
 }
 
-/// Reads a list of functions: a line with the name, the body, and `}` on a line of its own.
+/// Reads a list of functions. Each begins with a line that has its name, and ends with the line `}`.
 fn listed_functions(list: &str) -> HashMap<&str, String> {
     let mut functions = HashMap::new();
     let mut open: Option<(&str, String)> = None;
