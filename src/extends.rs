@@ -72,7 +72,7 @@ pub enum Error {
 pub struct Fetcher<'a> {
     client: &'a Client,
     directories: &'a Directories,
-    programs: HostSearch<'a>,
+    programs: &'a HostSearch<'a>,
     offline: bool,
     revisions: BTreeMap<(String, String), git::Revision>,
 }
@@ -82,7 +82,7 @@ impl<'a> Fetcher<'a> {
     pub const fn new(
         client: &'a Client,
         directories: &'a Directories,
-        programs: HostSearch<'a>,
+        programs: &'a HostSearch<'a>,
         offline: bool,
     ) -> Self {
         Self {

@@ -5,7 +5,7 @@ use crate::{
     lockfile::{ExtendsPin, ExtendsPins},
     project::Project,
     report::{failure::Failure, hints},
-    sources::host::{HostSearch, source_tree},
+    sources::host::HostSearch,
 };
 
 use super::{lockfiles::lock_targets, session::Session};
@@ -68,18 +68,8 @@ fn fetch(
 ) -> Result<Project, Failure> {
     let client = session.client()?;
     let directories = &session.context.directories;
-    let env = &session.context.env;
-    let root = project.root().to_owned();
-    let data = directories.data.canonicalize();
-    let data = data.as_deref().unwrap_or(&directories.data);
-    let home = directories.home.as_deref();
-    let exclude = [source_tree(&root, home), data, &directories.data];
-    let programs = HostSearch {
-        env,
-        home,
-        exclude: &exclude,
-    };
-    let mut fetcher = Fetcher::new(&client, directories, programs, session.options.offline);
+    let programs = HostSearch::for_project(&session.context.env, directories, project.root());
+    let mut fetcher = Fetcher::new(&client, directories, &programs, session.options.offline);
     for _ in 0..ROUNDS {
         if project.layers().wanted.is_empty() {
             return Ok(project);

@@ -368,18 +368,8 @@ impl Builder<'_> {
         tool: &Tool,
         wanted: &dyn Fn(&Version) -> bool,
     ) -> Vec<HostTool> {
-        let directories = &self.context.directories;
-        // Excluded by name and by real path: a symlink must not bypass the exclusion.
-        let data = directories.data.canonicalize();
-        let data = data.as_deref().unwrap_or(&directories.data);
-        let home = directories.home.as_deref();
-        let tree = host::source_tree(request.root, home);
-        let exclude = [tree, data, &directories.data];
-        let search = HostSearch {
-            env: &self.context.env,
-            home,
-            exclude: &exclude,
-        };
+        let (env, directories) = (&self.context.env, &self.context.directories);
+        let search = HostSearch::for_project(env, directories, request.root);
         host::find(tool, &search, wanted)
     }
 }

@@ -24,10 +24,7 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{ReleaseOption, ReleaseOptions, Source, System, Version},
-    sources::{
-        cargo,
-        host::{HostSearch, source_tree},
-    },
+    sources::{cargo, host::HostSearch},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{
         child_process, digest_input::DigestInput, files, no_network::Isolation, parallel, vars,
@@ -230,16 +227,8 @@ impl Builder<'_> {
         request: &BuildRequest<'_>,
         toolchain: &Toolchain,
     ) -> Result<std::ffi::OsString, Error> {
-        let directories = &self.context.directories;
-        let home = directories.home.as_deref();
-        let tree = source_tree(request.root, home);
-        let exclude = [tree, &directories.data];
-        let search = HostSearch {
-            env: &self.context.env,
-            home,
-            exclude: &exclude,
-        };
-        let host = search.path();
+        let (env, directories) = (&self.context.env, &self.context.directories);
+        let host = HostSearch::for_project(env, directories, request.root).path();
         let own = toolchain.rustc.parent().map(Path::to_owned);
         let all = own.into_iter().chain(std::env::split_paths(&host));
         std::env::join_paths(all).map_err(|error| {

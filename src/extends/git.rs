@@ -57,7 +57,7 @@ impl Revision {
     pub(super) fn fetch(
         source: &GitSource,
         revision: &str,
-        programs: HostSearch<'_>,
+        programs: &HostSearch<'_>,
         cache: &Path,
     ) -> Result<Self, Error> {
         files::create_private_dir(cache)?;
@@ -95,7 +95,7 @@ impl Revision {
     pub(super) fn read(
         &self,
         source: &GitSource,
-        programs: HostSearch<'_>,
+        programs: &HostSearch<'_>,
         limit: u64,
     ) -> Result<Vec<u8>, Error> {
         let git = Git {
@@ -131,7 +131,7 @@ impl Revision {
 
 struct Git<'a> {
     source: &'a GitSource,
-    programs: HostSearch<'a>,
+    programs: &'a HostSearch<'a>,
     directory: &'a Path,
 }
 
@@ -258,7 +258,7 @@ mod tests {
         let programs = HostSearch {
             env: &env,
             home: None,
-            exclude: &[],
+            exclude: Vec::new(),
         };
         let source = GitSource {
             repository: url::Url::from_directory_path(&remote).unwrap(),
@@ -267,7 +267,7 @@ mod tests {
         };
         let git = |directory| Git {
             source: &source,
-            programs,
+            programs: &programs,
             directory,
         };
         let (there, here) = (git(&remote), git(&local));

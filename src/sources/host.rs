@@ -17,6 +17,7 @@ use std::{
 };
 
 use crate::{
+    context::Directories,
     env::{Env, pathlist},
     package::{Source, Tool, Version},
     util::{
@@ -63,18 +64,18 @@ pub struct HostTool {
 }
 
 /// The directories in which host tools are searched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct HostSearch<'a> {
     /// The environment, for `PATH` and the directories of pyenv, rustup and uv.
     pub env: &'a Env,
     pub home: Option<&'a Path>,
     /// Directories whose programs are never run: the project with the repository around it, and devsh's own data.
-    pub exclude: &'a [&'a Path],
+    pub exclude: Vec<PathBuf>,
 }
 
 /// Returns the top of the Git repositories around a project, whose programs come with the project: the outermost, as a
 /// project can be in a submodule. A repository that holds the home directory is none: programs of the user are in it.
-pub fn source_tree<'r>(root: &'r Path, home: Option<&Path>) -> &'r Path {
+fn source_tree<'r>(root: &'r Path, home: Option<&Path>) -> &'r Path {
     let home = home.map(|home| fs::canonicalize(home).unwrap_or_else(|_| home.to_owned()));
     let holds_home = |top: &Path| home.as_ref().is_some_and(|home| home.starts_with(top));
     let tops = root.ancestors().filter(|top| {
@@ -142,7 +143,21 @@ fn program(tool: &Tool) -> &str {
     }
 }
 
-impl HostSearch<'_> {
+impl<'a> HostSearch<'a> {
+    /// Returns the search for a project: without programs of its repository, and without those that devsh stores.
+    pub fn for_project(env: &'a Env, directories: &'a Directories, root: &Path) -> Self {
+        let home = directories.home.as_deref();
+        let tree = source_tree(root, home).to_owned();
+        // By name and by real path: a symlink must not bypass the exclusion.
+        let data = fs::canonicalize(&directories.data);
+        let exclude = [tree, directories.data.clone()].into_iter().chain(data);
+        Self {
+            env,
+            home,
+            exclude: exclude.collect(),
+        }
+    }
+
     /// Returns the first program of this name on `PATH` that is neither in nor linked into an excluded directory.
     pub fn program(&self, name: &str) -> Option<PathBuf> {
         self.on_path(name).into_iter().find(|path| {

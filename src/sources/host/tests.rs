@@ -14,7 +14,7 @@ fn search(path: &Path, name: &str, home: &Path, exclude: &[&Path]) -> Vec<HostTo
     let search = HostSearch {
         env: &env,
         home: Some(home),
-        exclude,
+        exclude: exclude.iter().map(|path| path.to_path_buf()).collect(),
     };
     find(&name.parse().unwrap(), &search, &|_| true)
 }
@@ -92,7 +92,7 @@ fn directories_of_other_versions_are_asked_last() {
     let search = HostSearch {
         env: &env,
         home: Some(&root),
-        exclude: &[],
+        exclude: Vec::new(),
     };
     let rust = "rust".parse().unwrap();
     let found = |wanted: &str| -> Vec<String> {
