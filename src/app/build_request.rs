@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     lockfile::{LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
-    package::{PackageName, Source, Supplier, System, Tool},
+    package::{PackageName, Source, System, Tool},
     project::Project,
     report::{failure::Failure, hints},
     sources::{self, github},
@@ -161,11 +161,7 @@ impl<'a> BuildInputs<'a> {
             Some((tool, request, package))
         });
         let channels = self.shell.conda_channels().unwrap_or_default();
-        let named = move |supplier: &Supplier, url: &Url| {
-            supplier.source == Source::Conda && channels.iter().any(|channel| channel.has(url))
-        };
         let artifacts = packages.flat_map(move |(tool, request, package)| {
-            let artifacts = package.artifacts.get(&system).into_iter().flatten();
             // The manifest, which was approved, spells the address of a plain download.
             let spelled = (package.supplier.source == Source::Url)
                 .then(|| download_address(tool, request, package, system))
@@ -173,15 +169,10 @@ impl<'a> BuildInputs<'a> {
             // `check_places` checks the servers that a crate names.
             let is_place = package.supplier.source == Source::Url
                 && is_named_by_crate(tool, &package.supplier);
-            let artifacts =
-                artifacts.filter(move |one| !is_place && Some(&one.url) != spelled.as_ref());
-            artifacts.map(move |artifact| LockedArtifact {
-                tool,
-                package,
-                artifact,
-            })
+            LockedArtifact::all(tool, package, system)
+                .filter(move |one| !is_place && Some(&one.artifact.url) != spelled.as_ref())
         });
-        artifacts.filter(move |one| !named(&one.package.supplier, &one.artifact.url))
+        artifacts.filter(move |one| !one.is_of(&channels))
     }
 
     /// Fails if the lockfile leads to a server that is not one of the supplier's, to another package, or to another release

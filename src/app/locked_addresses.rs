@@ -7,7 +7,7 @@ use url::{Position, Url};
 use crate::{
     config::{climbs, is_file_of_public_index},
     lockfile::{Artifact, LockedPackage, NpmAddress, wheel_name},
-    package::{Source, Supplier, Tool, WheelName, name_of_npm_place},
+    package::{CondaChannel, Source, Supplier, System, Tool, WheelName, name_of_npm_place},
     report::{failure::Failure, hints},
     sources::{self, npm, pypi},
     util::redact::redact_url,
@@ -21,6 +21,30 @@ pub(super) struct LockedArtifact<'a> {
     pub(super) tool: &'a Tool,
     pub(super) package: &'a LockedPackage,
     pub(super) artifact: &'a Artifact,
+}
+
+impl<'a> LockedArtifact<'a> {
+    /// Returns the artifacts of a locked tool for a system.
+    pub(super) fn all(
+        tool: &'a Tool,
+        package: &'a LockedPackage,
+        system: System,
+    ) -> impl Iterator<Item = Self> {
+        let artifacts = package.artifacts.get(&system).into_iter().flatten();
+        artifacts.map(move |artifact| Self {
+            tool,
+            package,
+            artifact,
+        })
+    }
+
+    /// Returns whether this is a package of one of these conda channels. The manifest, which was approved, names them.
+    pub(super) fn is_of(&self, channels: &[CondaChannel]) -> bool {
+        self.package.supplier.source == Source::Conda
+            && channels
+                .iter()
+                .any(|channel| channel.has(&self.artifact.url))
+    }
 }
 
 /// Fails if one of these artifacts of a lockfile is on a server that is not one of the supplier's, or at the address of

@@ -70,7 +70,9 @@ pub fn of_shell(
         if let Some(failure) = unlocked.packages(&key) {
             return Err(failure.clone());
         }
-        return of_devshell_lock(project, shell, &key, lockfile).map(Some);
+        let locked =
+            fitting_set(project, lockfile, &key).or_else(|| earlier_set(project, lockfile, &key));
+        return of_devshell_lock(project, shell, &key, locked).map(Some);
     }
     if python.packages.is_empty() && python.lock.is_none() {
         return Err(no_lock(place));
@@ -163,20 +165,18 @@ pub fn earlier_of_shell(
     if fitting_set(project, lockfile, &key).is_some() {
         return None;
     }
-    earlier_set(project, lockfile, &key)?;
-    of_devshell_lock(project, shell, &key, lockfile).ok()
+    let earlier = earlier_set(project, lockfile, &key)?;
+    of_devshell_lock(project, shell, &key, Some(earlier)).ok()
 }
 
-/// Returns the packages that `devshell.lock` has for a list of requirements, or for an earlier state of it; none if it
-/// lacks both.
+/// Returns the packages of a dev shell whose list of requirements `devshell.lock` has as `locked`; none if it lacks the
+/// list.
 fn of_devshell_lock(
     project: &Project,
     shell: &DevShell,
     key: &PythonKey,
-    lockfile: &Lockfile,
+    locked: Option<&PythonSet>,
 ) -> Result<PythonPackages, Failure> {
-    let locked =
-        fitting_set(project, lockfile, key).or_else(|| earlier_set(project, lockfile, key));
     let text = locked.map(PythonSet::to_requirements).unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
     let mut builds = builds(shell);

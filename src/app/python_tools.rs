@@ -280,21 +280,8 @@ pub fn with_uv<T>(
     let config = session.config()?;
     let system = session.system()?;
     let locked = tools.iter().filter_map(|one| Some((one.tool, one.locked?)));
-    let artifacts = locked.flat_map(|(tool, package)| {
-        let artifacts = package.artifacts.get(&system).into_iter().flatten();
-        artifacts.map(move |artifact| LockedArtifact {
-            tool,
-            package,
-            artifact,
-        })
-    });
-    // The manifest, which was approved, names the channels.
-    let artifacts = artifacts.filter(|one| {
-        let mut channels = channels.iter();
-        one.package.supplier.source != Source::Conda
-            || !channels.any(|channel| channel.has(&one.artifact.url))
-    });
-    refuse_untrusted(session, artifacts)?;
+    let artifacts = locked.flat_map(|(tool, package)| LockedArtifact::all(tool, package, system));
+    refuse_untrusted(session, artifacts.filter(|one| !one.is_of(channels)))?;
     let place = session.place()?;
     let request = BuildRequest {
         conda_floors: CondaFloors::default(),

@@ -338,24 +338,23 @@ fn missing_systems(
     let fresh = lockfile.packages.iter().filter(|(key, package)| {
         previous.packages.get(*key) != Some(*package) && !described.contains_key(*key)
     });
-    let mut tools_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut older_by_gap: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // For the systems that lack them: the tools, and their last versions that are published there.
+    let mut gaps: BTreeMap<String, [BTreeSet<String>; 2]> = BTreeMap::new();
     for (key, package) in fresh {
         if let Some(systems) = missing_on(package) {
             // The same version with other components has the same gaps.
-            let tool = format!("`{}` {}", key.tool, package.version);
-            if let Some(older) = published_before(requests, index, key, package) {
-                let older = format!("`{}` {older}", key.tool);
-                older_by_gap
-                    .entry(systems.clone())
-                    .or_default()
-                    .insert(older);
-            }
-            tools_by_gap.entry(systems).or_default().insert(tool);
+            let named = |version: &Version| format!("`{}` {version}", key.tool);
+            let [tools, older] = gaps.entry(systems).or_default();
+            tools.insert(named(&package.version));
+            older.extend(
+                published_before(requests, index, key, package)
+                    .as_ref()
+                    .map(named),
+            );
         }
     }
-    let line = |(systems, tools): (String, BTreeSet<String>)| {
-        let tools: Vec<String> = tools.into_iter().collect();
+    let line = |(systems, tools_and_older): (String, [BTreeSet<String>; 2])| {
+        let [tools, older] = tools_and_older.map(|names| names.into_iter().collect::<Vec<_>>());
         let (verb, it) = match tools.len() {
             1 => ("is", "it"),
             _ => ("are", "them"),
@@ -363,14 +362,12 @@ fn missing_systems(
         let tools = tools.join(", ");
         let line =
             format!("{tools} {verb} not published for {systems}: colleagues there do not get {it}");
-        match older_by_gap.get(&systems) {
-            Some(older) => {
-                let verb = if older.len() == 1 { "is" } else { "are" };
-                let older: Vec<&str> = older.iter().map(String::as_str).collect();
-                format!("{line}; {} {verb} published there", older.join(", "))
-            }
-            None => line,
-        }
+        let verb = match older.len() {
+            0 => return line,
+            1 => "is",
+            _ => "are",
+        };
+        format!("{line}; {} {verb} published there", older.join(", "))
     };
-    tools_by_gap.into_iter().map(line).collect()
+    gaps.into_iter().map(line).collect()
 }

@@ -673,6 +673,17 @@ fn write_setup_cfg(sandbox: &Sandbox) {
     sandbox.write("src/demo.py", "import helper_lib\n");
 }
 
+/// A project without metadata that can be read.
+const SETUP_PY: &str = "from setuptools import setup\n\nneeds = open(\"needs.txt\").read().split()\n\
+    setup(name=\"demo\", install_requires=needs)\n";
+
+/// Writes the same project with a `setup.py` in place of its `setup.cfg`.
+fn write_setup_py(sandbox: &Sandbox) {
+    write_setup_cfg(sandbox);
+    fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
+    sandbox.write("setup.py", SETUP_PY);
+}
+
 #[test]
 fn a_list_of_development_requirements_next_to_a_setup_cfg_is_installed() {
     let server = Server::start();
@@ -759,11 +770,7 @@ fn packages_of_a_setup_py_come_from_its_build() {
     let Some(sandbox) = repository(&server) else {
         return;
     };
-    write_setup_cfg(&sandbox);
-    fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
-    let setup = "from setuptools import setup\n\nneeds = open(\"needs.txt\").read().split()\n\
-        setup(name=\"demo\", install_requires=needs)\n";
-    sandbox.write("setup.py", setup);
+    write_setup_py(&sandbox);
     let ran = sandbox.home().join("ran");
     sandbox.devsh(&["status"]).success();
     sandbox.devsh(&["lock"]).code(3);
@@ -778,11 +785,7 @@ fn a_reverted_build_of_the_project_comes_back_by_itself() {
     let Some(sandbox) = repository(&server) else {
         return;
     };
-    write_setup_cfg(&sandbox);
-    fs::remove_file(sandbox.project().join("setup.cfg")).unwrap();
-    let setup = "from setuptools import setup\n\nneeds = open(\"needs.txt\").read().split()\n\
-        setup(name=\"demo\", install_requires=needs)\n";
-    sandbox.write("setup.py", setup);
+    write_setup_py(&sandbox);
     // What was allowed for a repository stays allowed.
     sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
     sandbox.write(".git/config", "");
@@ -793,13 +796,12 @@ fn a_reverted_build_of_the_project_comes_back_by_itself() {
     pty.enter();
     pty.run("python -c 'import demo, deep'");
     // The dependencies of the first state are not those of the second one.
-    let changed = setup.replace("needs)", "[])");
-    sandbox.write("setup.py", &changed);
+    sandbox.write("setup.py", &SETUP_PY.replace("needs)", "[])"));
     sandbox.allow();
     pty.type_line("true");
     let ran = sandbox.home().join("ran");
     fs::remove_file(&ran).expect("the project was built");
-    sandbox.write("setup.py", setup);
+    sandbox.write("setup.py", SETUP_PY);
     pty.type_line("true");
     let status = until(&sandbox, |status| {
         status["lockfile_fits"] == true && status["building"].is_null()
