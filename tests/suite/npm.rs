@@ -327,6 +327,23 @@ fn a_tarball_at_the_address_of_another_package_is_refused() {
     sandbox.devsh(&["run", "--", "greet"]).success();
 }
 
+/// A wheel is checked in other ways than a tarball of npm.
+#[test]
+fn a_lockfile_makes_no_python_application_of_a_package() {
+    let Some((sandbox, _server)) = served() else {
+        return;
+    };
+    sandbox.allow();
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let version = "version = \"2.1.0\"\n";
+    let forged = format!("{version}python = \"\"\npackages = [\"greet==2.1.0\"]\n");
+    sandbox.write("devshell.lock", lock.replace(version, &forged));
+    sandbox.devsh(&["run", "--", "greet"]).error(&[
+        "devshell.lock",
+        "only a package of PyPI has `python` and `packages`, and not `npm:@team/greet`",
+    ]);
+}
+
 /// Where the address does not name the package, its registry tells whether a file is one of the package.
 #[test]
 fn registries_with_addresses_of_other_forms_are_used() {
