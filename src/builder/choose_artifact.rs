@@ -280,7 +280,8 @@ impl Builder<'_> {
         let Some(locked) = requested.locked else {
             return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
         };
-        if locked.application.is_some() {
+        // Another source has its own checks, which an application skips.
+        if locked.supplier.source == Source::Pypi && locked.application.is_some() {
             return self.application(request, requested, locked, served);
         }
         let Some(artifacts) = locked.artifacts.get(&request.system) else {
@@ -368,9 +369,13 @@ impl Builder<'_> {
         tool: &Tool,
         wanted: &dyn Fn(&Version) -> bool,
     ) -> Vec<HostTool> {
+        host::find(tool, &self.host_search(request), wanted)
+    }
+
+    /// Returns the search for programs of the machine: without those of the project.
+    pub(super) fn host_search(&self, request: &BuildRequest<'_>) -> HostSearch<'_> {
         let (env, directories) = (&self.context.env, &self.context.directories);
-        let search = HostSearch::for_project(env, directories, request.root);
-        host::find(tool, &search, wanted)
+        HostSearch::for_project(env, directories, request.root)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{ReleaseOption, ReleaseOptions, Source, System, Version},
-    sources::{cargo, host::HostSearch},
+    sources::cargo,
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{
         child_process, digest_input::DigestInput, files, no_network::Isolation, parallel, vars,
@@ -227,8 +227,7 @@ impl Builder<'_> {
         request: &BuildRequest<'_>,
         toolchain: &Toolchain,
     ) -> Result<std::ffi::OsString, Error> {
-        let (env, directories) = (&self.context.env, &self.context.directories);
-        let host = HostSearch::for_project(env, directories, request.root).path();
+        let host = self.host_search(request).path();
         let own = toolchain.rustc.parent().map(Path::to_owned);
         let all = own.into_iter().chain(std::env::split_paths(&host));
         std::env::join_paths(all).map_err(|error| {

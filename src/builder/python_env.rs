@@ -26,7 +26,7 @@ use super::{
     request::{BuildRequest, PythonPackages, interpreter_rank},
 };
 use crate::{
-    env::{Env, pathlist},
+    env::pathlist,
     fetch::Meter,
     package::{PackageName, System, Tool, Version},
     python::{
@@ -140,10 +140,14 @@ pub(super) fn find_interpreter<'s>(
 
 /// Returns `PATH` for builds: they find the tools of the dev shell, such as the compiler of a Rust extension, then
 /// those of its conda packages, then those of the host.
-fn path_of_builds(served: &[ServedTool], conda: Option<&CondaEnvironment>, host: &Env) -> OsString {
+fn path_of_builds(
+    served: &[ServedTool],
+    conda: Option<&CondaEnvironment>,
+    host: &OsStr,
+) -> OsString {
     let prefix = conda.map(|conda| conda.prefix.join("bin"));
     let prefix = prefix.iter().map(|directory| directory.as_os_str());
-    let host = pathlist::split(host.get(vars::PATH).unwrap_or_default());
+    let host = pathlist::split(host);
     let known: Vec<&OsStr> = prefix.chain(host).collect();
     let tools = served.iter().filter(|one| !one.tool.is_interpreter());
     let directories: Vec<PathBuf> = tools
@@ -163,6 +167,8 @@ fn path_of_builds(served: &[ServedTool], conda: Option<&CondaEnvironment>, host:
 pub(super) struct Installer {
     pub(super) uv: PathBuf,
     pub(super) python: Interpreter,
+    /// The `PATH` on which uv finds git: it has no program of the project, which nobody may have approved.
+    pub(super) path: OsString,
     /// The other system.
     pub(super) platform: Option<System>,
 }
@@ -405,7 +411,8 @@ impl Builder<'_> {
                 interpreter.identity.extend(prefix.as_encoded_bytes());
             }
         }
-        let path = path_of_builds(served, conda, &self.context.env);
+        let host = self.host_search(request).path();
+        let path = path_of_builds(served, conda, &host);
         interpreter.build_variables.push((vars::PATH.into(), path));
         let pins = packages
             .pins(Some(&interpreter.version), request.system)
@@ -745,6 +752,7 @@ impl Builder<'_> {
             program: &installer.uv,
             interpreter: &installer.python,
             env: &self.context.env,
+            path: &installer.path,
             index: self.config.pypi.as_str(),
             offline: self.client.is_offline(),
             platform: installer.platform,
@@ -768,6 +776,7 @@ impl Builder<'_> {
             return Ok(Installer {
                 uv,
                 python: interpreter.clone(),
+                path: self.host_search(request).path(),
                 platform: None,
             });
         }
@@ -787,6 +796,7 @@ impl Builder<'_> {
                 program: python,
                 ..interpreter.clone()
             },
+            path: self.host_search(request).path(),
             platform: Some(request.system),
         })
     }

@@ -22,7 +22,7 @@ use crate::{
     store,
     util::{
         address::{PROJECT_ROOT, variable_names},
-        child_process, files,
+        child_process, files, vars,
     },
 };
 
@@ -69,6 +69,8 @@ pub struct Uv<'a> {
     pub interpreter: &'a Interpreter,
     /// The environment of the user.
     pub env: &'a Env,
+    /// The value of `PATH`, unless a build has another one.
+    pub path: &'a OsStr,
     /// The address of the default index.
     pub index: &'a str,
     pub offline: bool,
@@ -112,6 +114,7 @@ impl Uv<'_> {
             .stdin(Stdio::null())
             .env_clear()
             .envs(self.env.iter().filter(|(name, _)| is_passed(name)))
+            .env(vars::PATH, self.path)
             .envs(self.interpreter.build_variables.iter().map(|(name, value)| (name, value)))
             // By a variable, which a build backend that runs uv inherits.
             .env("UV_NO_CONFIG", "1")

@@ -2,8 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -777,6 +779,39 @@ fn packages_of_a_setup_py_come_from_its_build() {
     assert!(!ran.exists(), "nothing runs before it is allowed");
     sandbox.allow();
     assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+}
+
+#[test]
+fn git_for_a_package_is_not_a_program_of_the_project() {
+    let server = Server::start();
+    let (Some(sandbox), Some(_)) = (repository(&server), require("git")) else {
+        return;
+    };
+    let package = sandbox.home().join("package");
+    fs::create_dir(&package).unwrap();
+    fs::write(package.join("backend.py"), BACKEND).unwrap();
+    fs::write(package.join("pyproject.toml"), PROJECT).unwrap();
+    let script =
+        "git init -q -b main . && git add -A && git -c user.name=n -c user.email=e commit -q -m x";
+    let mut command = sandbox.command("sh");
+    command.args(["-c", script]).current_dir(&package);
+    sandbox.outcome(&mut command).success();
+    let requirement = format!("demo @ git+file://{}@main\n", package.display());
+    sandbox.write("requirements.txt", requirement);
+    let ran = sandbox.root().join("ran");
+    let program = format!("#!/bin/sh\n: >'{}'\nexit 1\n", ran.display());
+    sandbox.write(".venv/bin/git", program);
+    let place = sandbox.project().join(".venv/bin/git");
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+    let own = &sandbox.environment()[OsStr::new("PATH")];
+    let first = [place.parent().unwrap().to_owned()].into_iter();
+    let path = std::env::join_paths(first.chain(std::env::split_paths(own))).unwrap();
+    let sandbox = sandbox.env("PATH", path).manifest(
+        "[tools]\npython = \"*\"\n[python]\nlock = \"requirements.txt\"\nbuild = [\"demo\"]\n",
+    );
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import helper_lib; print(1)"), "1\n");
+    assert!(!ran.exists());
 }
 
 #[test]
