@@ -39,7 +39,7 @@ impl TypingShell {
         let program = fs::read_link(format!("/proc/{parent}/exe"))
             .ok()
             .or_else(|| {
-                let output = Command::new("ps")
+                let output = Command::new("/bin/ps")
                     .args(["-o", "comm=", "-p", &parent.to_string()])
                     .output();
                 let output = output.ok()?.stdout;
