@@ -6,8 +6,8 @@ use url::Url;
 
 use super::address::{check_address, variables, without_variables};
 
-/// Characters that end an address in a text.
-const ENDS: [char; 9] = [' ', '\t', '\n', '"', '\'', '`', ',', '<', '>'];
+/// Characters that end an address in a text. A password can have `,` and `'`: what follows one of them is part of it.
+const ENDS: [char; 7] = [' ', '\t', '\n', '"', '`', '<', '>'];
 /// Parameters that name a revision, and are never secret.
 const REVISION: [&str; 4] = ["branch", "rev", "subdirectory", "tag"];
 
@@ -250,6 +250,12 @@ mod tests {
                 "a @ git+ssh://h/r@v, \"x://y\"",
             ),
             ("file:///t/SECRET/x", "file:///t/.../x"),
+            ("https://me:a,SECRET@host/x, y", "https://host/x, y"),
+            ("'https://me:a'SECRET@host/x'", "'https://host/x'"),
+            (
+                "https://host/a,b/t/SECRET/x?k=a,SECRET",
+                "https://host/a,b/t/.../x",
+            ),
         ] {
             assert_eq!(redact_text(text), expected);
             let masked = mask_text(text);
