@@ -220,6 +220,7 @@ fn unneeded_conda_packages(
         mode: BuildMode::Foreground,
     };
     let request = inputs.request(project, shell, session.config()?, options);
+    inputs.refuse_untrusted(session, options.system)?;
     let packages = with_builder(session, &Silent, |builder| {
         builder.unneeded_conda_packages(&request)
     })?;

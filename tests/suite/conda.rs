@@ -758,6 +758,34 @@ fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
 }
 
 #[test]
+fn a_changed_lockfile_leads_no_command_to_another_server() {
+    let server = Server::start();
+    let Some(CondaPython {
+        sandbox, python, ..
+    }) = CondaPython::new(&server)
+    else {
+        return;
+    };
+    let native = FilePackage::new("native", "1.0", &["python"]);
+    serve_files(&server, &[python, native], Layout::Json);
+    sandbox.allow();
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let line = lock
+        .lines()
+        .find(|line| line.contains("/native-1.0-"))
+        .unwrap();
+    let other = Server::start();
+    let (before, after) = line.split_once("sha256 = \"").unwrap();
+    let before = before.replace("https://conda.anaconda.org", &other.address());
+    let forged = format!("{before}sha256 = \"{}{}", "0".repeat(64), &after[64..]);
+    for command in [&["lock"][..], &["sync"], &["run", "--", "true"]] {
+        sandbox.write("devshell.lock", lock.replace(line, &forged));
+        let said = sandbox.devsh(command);
+        assert_eq!(other.requests(), [""; 0], "{said}");
+    }
+}
+
+#[test]
 fn a_terminal_shows_the_steps_of_packages() {
     let (sandbox, _server) = served(Layout::Sharded);
     let mut pty = sandbox.shell(HostShell::Bash);
