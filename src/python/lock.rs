@@ -21,6 +21,7 @@ use crate::{
     lockfile::PythonKey,
     manifest::{Located, Origin},
     package::{PackageName, PlatformRank, PythonRank, Version, WheelName},
+    util::digest_input::DigestInput,
 };
 
 /// The content of a Python lockfile.
@@ -59,7 +60,7 @@ pub struct ForeignPackage {
     pub name: String,
     pub source: ForeignSource,
     /// Further facts: for an address, its files and digests; for settings, their meaning; where a name has several
-    /// packages, what chooses between them.
+    /// packages, a digest of what chooses between them.
     pub details: Vec<String>,
     /// Its directory, if it is from one.
     pub directory: Option<String>,
@@ -326,11 +327,10 @@ pub(super) struct Dependency {
 }
 
 /// Returns a package that is not from the public index, or shares its name with such a package.
-fn foreign_package<'a>(
-    package: &PythonPackage,
-    choices: impl Iterator<Item = &'a String>,
-) -> ForeignPackage {
-    let mut details: Vec<String> = choices.cloned().collect();
+///
+/// `choices` is a digest of what chooses between the packages of its name.
+fn foreign_package(package: &PythonPackage, choices: Option<&String>) -> ForeignPackage {
+    let mut details: Vec<String> = choices.into_iter().cloned().collect();
     // An index other than the public one chooses its files by itself.
     if !matches!(package.source, PackageSource::Index(Some(_))) {
         let files = package.files.iter();
@@ -450,10 +450,10 @@ impl PythonLock {
         }
         by_name.retain(|_, all| all.iter().any(|one| one.foreign_source.is_some()));
         let choices = self.choices(|name| by_name.get(name).is_some_and(|all| all.len() > 1));
-        let packages = by_name.values().flatten().map(|package| {
-            let choices = choices.get(&*package.name);
-            foreign_package(package, choices.into_iter().flatten())
-        });
+        let packages = by_name
+            .values()
+            .flatten()
+            .map(|package| foreign_package(package, choices.get(&*package.name)));
         let addresses = self
             .loose
             .iter()
@@ -477,8 +477,9 @@ impl PythonLock {
         foreign
     }
 
-    /// Returns what chooses between the packages of one name: their own conditions, and what dependencies on them say.
-    fn choices(&self, is_counted: impl Fn(&str) -> bool) -> BTreeMap<&str, BTreeSet<String>> {
+    /// Returns a digest of what chooses between the packages of one name: their own conditions, and what dependencies on
+    /// them say. Each of these packages gets it, and there can be thousands.
+    fn choices(&self, is_counted: impl Fn(&str) -> bool) -> BTreeMap<&str, String> {
         let mut choices: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for package in self.packages.iter().filter(|one| is_counted(&one.name)) {
             let choice = format!(
@@ -499,7 +500,13 @@ impl PythonLock {
             );
             choices.entry(&one.name).or_default().insert(choice);
         }
-        choices
+        let digest = |all: BTreeSet<String>| {
+            let mut input = DigestInput::default();
+            input.list(all.iter(), DigestInput::bytes);
+            blake3::hash(&input.into_bytes()).to_string()
+        };
+        let choices = choices.into_iter();
+        choices.map(|(name, all)| (name, digest(all))).collect()
     }
 
     /// Returns the settings that decide where packages come from, if that is not only the public index.
