@@ -1,7 +1,7 @@
 //! Names and passwords for servers: from the addresses in the settings, else from the user's netrc.
 //!
 //! Each is sent to its own server only, also after redirects, and is never printed. Netrc names hosts without ports: its
-//! entries are for the usual port of HTTPS, and for the servers in the settings.
+//! entries are for the usual port of HTTPS, and for the servers in the settings. Its `default` is only for the latter.
 
 use std::fmt;
 
@@ -59,13 +59,17 @@ impl Credentials {
         if let Some(header) = same.clone().find_map(|(_, header)| header.clone()) {
             return Some(header);
         }
+        let is_in_settings = same.next().is_some();
         let usual = url.scheme() == "https" && url.port().is_none();
-        if !usual && same.next().is_none() {
+        if !usual && !is_in_settings {
             return None;
         }
         let host = url.host_str();
-        let named =
-            |(name, _): &&(Option<String>, String)| name.is_none() || name.as_deref() == host;
+        // A project can name any server, which the entry for all hosts is not meant for.
+        let named = |(name, _): &&(Option<String>, String)| match name {
+            Some(name) => Some(name.as_str()) == host,
+            None => is_in_settings,
+        };
         let entry = self.hosts.iter().find(named);
         entry.map(|(_, header)| header.clone())
     }
@@ -213,13 +217,17 @@ mod tests {
             assert_eq!(header(&credentials, url).as_deref(), expected, "{url}");
         }
         assert!(!format!("{credentials:?}").contains("p@ss"));
+        let own: Url = "https://index.example".parse().unwrap();
         let default = Credentials::new(
-            [],
+            [&own],
             "machine a.example password x\ndefault login u password p",
         );
-        assert_eq!(
-            header(&default, "https://z.example/").as_deref(),
-            Some("u:p")
-        );
+        for (url, expected) in [
+            ("https://index.example/a", Some("u:p")),
+            ("https://a.example/", Some(":x")),
+            ("https://named-by-a-project.example/", None),
+        ] {
+            assert_eq!(header(&default, url).as_deref(), expected, "{url}");
+        }
     }
 }

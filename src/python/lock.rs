@@ -538,7 +538,7 @@ impl PythonLock {
         }
         Some(ForeignPackage {
             name: "(options)".to_owned(),
-            source: places.iter().map(|one| one.text.clone()).collect(),
+            source: places.iter().map(|one| one.to_approve()).collect(),
             details,
             directory: None,
         })

@@ -88,6 +88,25 @@ impl PackageSetting {
         }
     }
 
+    /// Returns the setting for an approval: with the user's variables that uv sends to an index of this name.
+    pub(super) fn to_approve(&self) -> String {
+        let SettingKind::Index {
+            name: Some(name), ..
+        } = &self.kind
+        else {
+            return self.text.clone();
+        };
+        let letter = |one: char| match one {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => one.to_ascii_uppercase(),
+            _ => '_',
+        };
+        let name: String = name.chars().map(letter).collect();
+        format!(
+            "{} (gets UV_INDEX_{name}_USERNAME and UV_INDEX_{name}_PASSWORD, if you have them)",
+            self.text
+        )
+    }
+
     /// Returns whether the setting takes part in the choice between places. The public index and the strategy do so
     /// where another place is named.
     pub fn chooses_place(&self) -> bool {
