@@ -9,6 +9,14 @@
 # shellcheck disable=SC2139 # The alias needs the value that it has now.
 # shellcheck disable=SC2178,SC2128 # PROMPT_COMMAND may be a list or a script.
 
+# Until this process has loaded the hook, functions and variables with its names come from another process, which must
+# not decide what runs here. No environment variable is a list with two entries.
+if [[ -z ${__devsh_process[1]-} ]] && \builtin compgen -A function __devsh_ >/dev/null; then
+  while IFS='' \builtin read -r __devsh_name; do
+    \builtin unset -f "$__devsh_name"
+  done <<<"$(\builtin compgen -A function __devsh_)"
+fi
+
 # An assignment to a nameref changes the variable that it names. `__devsh_detach` makes the names $@ refer to no other
 # variable, and `__devsh_refers` succeeds if the name $1 does. Bash before 4.3 has no namerefs.
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)); then
@@ -19,13 +27,13 @@ else
   __devsh_refers() { \return 1; }
 fi
 
-# Before the hook is loaded, variables with its names come from another process, which must not decide what runs here.
-if ! \builtin declare -F __devsh_hook >/dev/null; then
+if [[ -z ${__devsh_process[1]-} ]]; then
   __devsh_detach __devsh_name
   for __devsh_name in "${!__devsh_@}"; do
     __devsh_detach "$__devsh_name"
     \unset -v "$__devsh_name"
   done
+  __devsh_process=(devsh "$$")
 fi
 
 __devsh_fresh() { \return 1; }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::support::{Sandbox, for_each_shell, sandbox::DEVSH};
+use crate::support::{HostShell, Sandbox, for_each_shell, sandbox::DEVSH};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
 
@@ -97,6 +97,27 @@ fn inherited_variables_of_the_hook_are_forgotten() {
         pty.exit();
         assert!(!hit.exists());
     });
+}
+
+#[test]
+fn inherited_functions_of_the_hook_are_forgotten() {
+    let mut sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    let hit = sandbox.root().join("hit");
+    for name in ["hook", "detach", "finish", "unsource", "source", "keep"] {
+        let name = format!("BASH_FUNC___devsh_{name}%%");
+        sandbox = sandbox.env(&name, &format!("() {{ touch {}; }}", hit.display()));
+    }
+    // An inherited hook must not make this variable look like one of this shell.
+    sandbox = sandbox.env("__devsh_sourced", "begun");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    assert_eq!(pty.run("declare -f | grep -c touch"), "0\n");
+    assert_eq!(pty.run("declare -Fx; env | grep __devsh_"), "");
+    pty.enter();
+    assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    pty.leave();
+    pty.exit();
+    assert!(!hit.exists());
 }
 
 /// Returns sandboxes of one user, and the file of a session of the first one: to undo it sets `ACTIVE` to `evil`.
