@@ -4,7 +4,10 @@
 //! unknown key or value is an error with its place.
 
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Deserializer},
+};
 
 use crate::util::conflict_marker::find_conflict_marker;
 
@@ -16,10 +19,9 @@ use super::{
     python, tool,
 };
 
-#[derive(Deserialize)]
-struct Head {
-    version: Spanned<i64>,
-}
+/// The most values of a lockfile. Each takes some hundred bytes of memory while the text is read. A hundred dev shells
+/// with as many tools have fewer.
+const VALUES: usize = 500_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,13 +54,21 @@ fn read(text: &str) -> Result<Lockfile, SpannedProblem> {
     if let Some(marker) = conflict_marker(text) {
         return Err(marker);
     }
-    // The version first: the keys of a newer format would only be unknown ones.
-    let head: Head = toml::from_str(text).map_err(|error| syntax(text, &error))?;
-    if *head.version.get_ref() != FORMAT {
-        let found = *head.version.get_ref();
-        return Err(Problem::Format { found }.at(head.version.span()));
+    let values = text.bytes().filter(|byte| b"=,[{".contains(byte)).count();
+    if values > VALUES {
+        return Err(Problem::TooLarge { limit: VALUES }.at(0..0));
     }
-    let blocks: Blocks = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    let table = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    // The version first: the keys of a newer format would only be unknown ones.
+    if let Some(version) = table.get_ref().get("version")
+        && let DeValue::Integer(number) = version.get_ref()
+        && let Ok(found) = i64::from_str_radix(number.as_str(), number.radix())
+        && found != FORMAT
+    {
+        return Err(Problem::Format { found }.at(version.span()));
+    }
+    let blocks = Blocks::deserialize(Deserializer::from(table));
+    let blocks = blocks.map_err(|error| syntax(text, &error))?;
     let mut lockfile = Lockfile::default();
     for block in blocks.extends {
         let span = block.span();

@@ -35,6 +35,9 @@ pub enum Problem {
         /// The version of the file; a greater one needs a newer devsh.
         found: i64,
     },
+    /// More values than a lockfile can need.
+    #[error("it has more than {limit} values")]
+    TooLarge { limit: usize },
     /// Not TOML, an unknown key, or a key that is missing.
     #[error("{0}")]
     Syntax(String),

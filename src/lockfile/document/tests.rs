@@ -80,6 +80,12 @@ fn a_newer_format_differs_from_a_broken_one() {
 }
 
 #[test]
+fn a_lockfile_with_too_many_values_is_not_read() {
+    let text = format!("version = 1\na = [{}]\n", "{},".repeat(VALUES));
+    assert_eq!(problem(&text).1, Problem::TooLarge { limit: VALUES });
+}
+
+#[test]
 fn unknown_content_is_an_error() {
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let one = |from: &str, to: &str| {
