@@ -104,9 +104,12 @@ impl DevShell {
     /// Returns the requirements on conda packages, of the table and of the tools.
     pub fn conda_requirements(&self) -> Result<Vec<PlacedRequirement>, Invalid> {
         let mut all = Vec::new();
+        let mut names = BTreeSet::new();
         for package in &self.conda.packages {
+            let requirement: CondaRequirement = package.value.parse()?;
+            names.insert(requirement.name().to_owned());
             all.push(PlacedRequirement {
-                requirement: package.value.parse()?,
+                requirement,
                 origin: package.origin.clone(),
             });
         }
@@ -117,11 +120,9 @@ impl DevShell {
             let wanted = std::iter::once(&request.requirement).chain(&request.floors);
             for one in wanted {
                 let requirement = CondaRequirement::of_tool(tool.package.as_str(), &one.value)?;
-                let named = all
-                    .iter()
-                    .any(|other| other.requirement.name() == requirement.name());
                 // The table says more than a tool without a version.
-                if !(named && requirement.is_any()) {
+                let is_new = names.insert(requirement.name().to_owned());
+                if is_new || !requirement.is_any() {
                     all.push(PlacedRequirement {
                         requirement,
                         origin: one.origin.clone(),
@@ -145,6 +146,7 @@ impl DevShell {
     pub fn named_channels(&self) -> BTreeMap<CondaChannel, Origin> {
         // Locking reports what cannot be read.
         let listed = self.listed_channels().unwrap_or_default();
+        let listed: BTreeSet<CondaChannel> = listed.into_iter().collect();
         let requirements = self.conda_requirements().unwrap_or_default();
         let named = requirements.into_iter().filter_map(|one| {
             let channel = one.requirement.channel()?.clone();

@@ -20,7 +20,7 @@ use crate::util::nearest::nearest;
 use crate::package::{Invalid, PackageName};
 
 /// Most entries that all dev shells of a manifest may have together.
-const ENTRIES: usize = 50_000;
+const ENTRIES: usize = 20_000;
 /// The number of names in `inherits` that costs as much as one entry.
 const PARENTS: usize = 16;
 /// The longest accepted chain of `inherits`.
@@ -74,6 +74,8 @@ pub fn statements(
 struct Merging<'a> {
     layers: &'a [Layer],
     names: BTreeSet<ShellName>,
+    /// The files that set variables as manifests.
+    manifests: BTreeSet<&'a str>,
 }
 
 /// The parts of a dev shell in the order of the merge: the top level (`None`) and dev shells.
@@ -95,7 +97,15 @@ impl<'a> Merging<'a> {
     fn new(layers: &'a [Layer]) -> Self {
         let mut names: BTreeSet<ShellName> = BTreeSet::from([ShellName::dev()]);
         names.extend(layers.iter().flat_map(|layer| layer.shells.keys().cloned()));
-        Self { layers, names }
+        let tables = layers.iter().flat_map(Layer::tables);
+        let variables = tables.flat_map(|tables| tables.env.values());
+        let variables = variables.map(|entry| &*entry.value.origin.file);
+        let manifests = layers.iter().map(|layer| &**layer.text.file());
+        Self {
+            layers,
+            names,
+            manifests: manifests.chain(variables).collect(),
+        }
     }
 
     /// Limits the copies: every dev shell has the entries of all its parents, and the merge runs before the user
@@ -111,6 +121,7 @@ impl<'a> Merging<'a> {
             found = found.saturating_add(copies.saturating_mul(weight));
         };
         let images = self.layers.iter().map(|layer| layer.images.len()).sum();
+        count(1, self.names.len());
         for layer in self.layers {
             count(1, cost::caches(&layer.caches));
             count(all, cost::tables(&layer.top));
@@ -139,7 +150,7 @@ impl<'a> Merging<'a> {
         let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
             return Ok(());
         };
-        let expected = "a manifest of at most 50,000 entries in all dev shells and images together, a long text counting as several";
+        let expected = "a manifest of at most 20,000 entries in all dev shells and images together, a long text counting as several";
         let invalid = Invalid::new(expected, &format!("{found}"));
         Err(layer.text.error(0..0, invalid))
     }
@@ -244,12 +255,9 @@ impl<'a> Merging<'a> {
     /// Refuses env files that set variables as manifests too: the values of env files are secret, those of manifests are
     /// not, and the file of a value says which of them it is.
     fn refuse_manifests(&self, files: &BTreeMap<&str, &EnvFile>) -> Result<(), Error> {
-        let tables = self.layers.iter().flat_map(Layer::tables);
-        let variables = tables.flat_map(|tables| tables.env.values());
-        let variables = variables.map(|entry| &*entry.value.origin.file);
-        let manifests = self.layers.iter().map(|layer| &**layer.text.file());
-        let mut both = manifests.chain(variables);
-        let Some(file) = both.find_map(|file| files.get(file)) else {
+        let mut files = files.values();
+        let Some(file) = files.find(|file| self.manifests.contains(file.path.value.as_str()))
+        else {
             return Ok(());
         };
         let path = file.path.value.clone();

@@ -28,6 +28,8 @@ use super::{
 const DEPTH: usize = 16;
 /// The most files that may make up a manifest.
 const FILES: usize = 256;
+/// The most env files of a project, because each idle prompt checks them all.
+const ENV_FILES: usize = 256;
 
 /// A file that must be fetched before the project is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub(super) struct LayerStack<'i> {
     layers: Layers,
     /// The positions of a file's layer and of the layers below it.
     known: BTreeMap<String, BTreeSet<usize>>,
+    /// The env files that were read or found absent.
+    env_files: BTreeSet<String>,
     /// The files that are being read, outermost first.
     open: Vec<String>,
     personal: bool,
@@ -102,6 +106,7 @@ impl<'i> LayerStack<'i> {
                 ..Layers::default()
             },
             known: BTreeMap::new(),
+            env_files: BTreeSet::new(),
             open: Vec::new(),
             personal: false,
         }
@@ -293,6 +298,15 @@ impl<'i> LayerStack<'i> {
             let path = file.path.value;
             if layer.env_files.contains_key(&path) {
                 continue;
+            }
+            self.env_files.insert(path.clone());
+            if self.env_files.len() > ENV_FILES {
+                let kind = CompositionError::TooMuch {
+                    counted: "this number of env files",
+                    limit: ENV_FILES,
+                };
+                let error = layer.text.error_at(&file.path.origin, &path, kind.into());
+                return Err(error.into());
             }
             self.inputs.keep_secret(&path);
             let bytes = self.inputs.data(&path)?;

@@ -620,6 +620,11 @@ fn no_command_reads_more_of_a_project_before_an_approval() {
     locked.devsh(&["lock", "--check", "--trust"]).error(&[
         "`~/project/devshell.lock` has 20.0 MiB, and a lockfile may have at most 16.0 MiB",
     ]);
+    let tables = "[[tool]]\nname = \"a\"\n".repeat(250_000);
+    locked.write("devshell.lock", format!("version = 1\n{tables}"));
+    locked.devsh(&["lock", "--check", "--trust"]).error(&[
+        "`~/project/devshell.lock` is not a usable lockfile: it has more than 500000 values",
+    ]);
     // A user who trusts the directory has no need to review it.
     let sandbox = many(&["devshell.toml"], 20 << 20);
     sandbox.devsh(&["status"]).error(&["at most 16.0 MiB"]);
@@ -824,6 +829,44 @@ fn no_message_is_long() {
             }
             assert!(size < 5000, "{words:?}: {size} bytes");
         }
+    }
+}
+
+#[test]
+fn a_manifest_has_few_env_files() {
+    let list = |count: usize| {
+        let names: Vec<String> = (0..count).map(|at| format!("env{at}")).collect();
+        format!("[env-files]\noptional = {names:?}\n")
+    };
+    let sandbox = Sandbox::new().manifest(&list(257));
+    for words in [
+        &PROMPT[..],
+        &["status"],
+        &["allow", "--yes"],
+        &["run", "--trust", "true"],
+    ] {
+        let outcome = sandbox.devsh(words);
+        for part in ["devshell.toml:2", "this number of env files", "256"] {
+            assert!(outcome.stderr.contains(part), "{words:?}: {outcome}");
+        }
+        assert!(!outcome.stdout.contains("env256"), "{words:?}: {outcome}");
+    }
+    sandbox.write("devshell.toml", list(256));
+    sandbox.allow();
+}
+
+#[test]
+fn a_manifest_of_many_conda_packages_or_dev_shells_is_refused() {
+    let packages: Vec<String> = (0..20_000).map(|at| format!("p{at} >=1")).collect();
+    let shells: Vec<String> = (0..20_001).map(|at| format!("[shells.s{at}]\n")).collect();
+    for manifest in [
+        format!("[conda]\npackages = {packages:?}\n"),
+        shells.concat(),
+    ] {
+        let sandbox = Sandbox::new().manifest(&manifest);
+        let outcome = sandbox.devsh(&PROMPT);
+        let limited = outcome.stderr.contains("at most 20,000 entries");
+        assert!(limited, "{outcome}");
     }
 }
 
