@@ -12,7 +12,10 @@ mod record_index;
 mod records;
 mod solver;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use rattler_conda_types::RepoDataRecord;
 
@@ -27,6 +30,9 @@ pub use conflict::{Clash, Conflict, Floor, Need};
 pub use error::Error;
 use records::Records;
 use solver::{SolverAnswer, SolverProblem};
+
+/// The time for the choices for all systems. The largest environments take some seconds.
+const SOLVER_TIME: Duration = Duration::from_mins(2);
 
 /// The requirements of a dev shell.
 #[derive(Debug, Clone)]
@@ -50,6 +56,7 @@ pub struct CondaSolution {
 /// Chooses the packages for every system.
 pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolution, Error> {
     let records = Records::load(query, sources)?;
+    let deadline = Instant::now() + SOLVER_TIME;
     let answers = parallel::map(System::ALL.len(), &System::ALL, |system| {
         let requirements = query.requirements.iter();
         let requirements: Vec<CondaRequirement> = requirements
@@ -67,10 +74,15 @@ pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolutio
                 .get(system)
                 .map(Vec::as_slice)
                 .unwrap_or_default(),
+            deadline,
         };
         match problem.solve() {
             SolverAnswer::Chosen(chosen) => Ok(Ok(locked(chosen)?)),
             SolverAnswer::Unsatisfiable => Ok(Err(conflict::explain(&problem, &records))),
+            SolverAnswer::TimedOut => Err(Error::SolverTime {
+                system: *system,
+                limit: SOLVER_TIME,
+            }),
             SolverAnswer::Failed(message) => Err(Error::Solver { message }),
         }
     });

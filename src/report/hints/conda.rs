@@ -14,6 +14,9 @@ impl From<&Error> for Failure {
                 .hint("check `[conda] channels`: a name such as `conda-forge`, or an address"),
             Error::Digest { .. } => failure
                 .hint("run the command again; a server in between may have served an old copy"),
+            Error::SolverTime { .. } => failure.hint(
+                "ask for narrower versions (`gdal 3.9.*`), or for fewer packages in one dev shell",
+            ),
             Error::Unreadable { .. }
             | Error::Solver { .. }
             | Error::NoDigest { .. }

@@ -132,10 +132,10 @@ fn unmet_together(problem: &SolverProblem<'_>) -> Clash {
     while at < core.len() && core.len() > 1 {
         let mut fewer = core.clone();
         fewer.remove(at);
-        if chosen(problem, &fewer, problem.floors).is_none() {
-            core = fewer;
-        } else {
-            at += 1;
+        // Without an answer in time, more requirements are named than needed.
+        match answer(problem, &fewer, problem.floors) {
+            SolverAnswer::Unsatisfiable | SolverAnswer::Failed(_) => core = fewer,
+            SolverAnswer::Chosen(_) | SolverAnswer::TimedOut => at += 1,
         }
     }
     let requirements: Vec<String> = core.iter().map(|one| one.as_str().to_owned()).collect();
@@ -153,20 +153,28 @@ fn unmet_together(problem: &SolverProblem<'_>) -> Clash {
     }
 }
 
-fn chosen(
+fn answer(
     problem: &SolverProblem<'_>,
     requirements: &[CondaRequirement],
     floors: CondaFloors,
-) -> Option<Vec<RepoDataRecord>> {
+) -> SolverAnswer {
     let problem = SolverProblem {
         requirements,
         floors,
         preferred: &[],
         ..problem.clone()
     };
-    match problem.solve() {
+    problem.solve()
+}
+
+fn chosen(
+    problem: &SolverProblem<'_>,
+    requirements: &[CondaRequirement],
+    floors: CondaFloors,
+) -> Option<Vec<RepoDataRecord>> {
+    match answer(problem, requirements, floors) {
         SolverAnswer::Chosen(records) => Some(records),
-        SolverAnswer::Unsatisfiable | SolverAnswer::Failed(_) => None,
+        _ => None,
     }
 }
 

@@ -1,6 +1,11 @@
 //! Why a channel gave no usable answer.
 
-use crate::{fetch, package::CondaChannel};
+use std::time::Duration;
+
+use crate::{
+    fetch,
+    package::{CondaChannel, System},
+};
 
 /// A channel without a usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,9 @@ pub enum Error {
         /// The cause, one line.
         message: String,
     },
+    /// The solver found no answer in time.
+    #[error("no choice of conda packages for {system} was found in {} seconds", .limit.as_secs())]
+    SolverTime { system: System, limit: Duration },
     /// A chosen package that nothing identifies.
     #[error("the channel gives no SHA-256 for `{file}`")]
     NoDigest { file: String },

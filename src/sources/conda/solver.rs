@@ -1,5 +1,7 @@
 //! The choice for one system, by rattler's solver: the only code that names it.
 
+use std::time::Instant;
+
 use rattler_conda_types::{GenericVirtualPackage, RepoDataRecord};
 use rattler_solve::{
     ChannelPriority, RepoDataIter, SolveError, SolveStrategy, SolverImpl as _, SolverTask,
@@ -21,6 +23,8 @@ pub(super) struct SolverProblem<'a> {
     pub(super) system: System,
     /// The packages that stay if they can.
     pub(super) preferred: &'a [LockedConda],
+    /// The solver stops at this time: few requirements can take it days.
+    pub(super) deadline: Instant,
 }
 
 /// The solver's answer.
@@ -28,6 +32,8 @@ pub(super) enum SolverAnswer {
     Chosen(Vec<RepoDataRecord>),
     /// No choice meets all requirements.
     Unsatisfiable,
+    /// It found neither a choice nor a conflict in time.
+    TimedOut,
     /// The solver cannot read the records; the cause, one line.
     Failed(String),
 }
@@ -35,6 +41,10 @@ pub(super) enum SolverAnswer {
 impl SolverProblem<'_> {
     /// Chooses the newest packages that meet all requirements together.
     pub(super) fn solve(&self) -> SolverAnswer {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return SolverAnswer::TimedOut;
+        }
         let is_preferred =
             |record: &&RepoDataRecord| self.preferred.iter().any(|locked| locked.url == record.url);
         let locked = self.records.iter().flat_map(|records| records.iter());
@@ -53,7 +63,7 @@ impl SolverProblem<'_> {
                 .map(|one| one.spec().clone())
                 .collect(),
             constraints: Vec::new(),
-            timeout: None,
+            timeout: Some(left),
             channel_priority: ChannelPriority::Strict,
             exclude_newer: None,
             strategy: SolveStrategy::Highest,
@@ -67,6 +77,7 @@ impl SolverProblem<'_> {
                 tracing::debug!(system = %self.system, "{}", words.join("\n"));
                 SolverAnswer::Unsatisfiable
             }
+            Err(SolveError::Cancelled) => SolverAnswer::TimedOut,
             Err(error) => SolverAnswer::Failed(error.to_string().replace('\n', " ")),
         }
     }

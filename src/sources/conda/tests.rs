@@ -1,10 +1,6 @@
 //! Tests of locking, with channels on disk.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fs, path::Path, time::UNIX_EPOCH};
 
 use rattler_conda_types::{
     PackageRecord, RepodataRevisions, Shard, ShardedRepodata, ShardedSubdirInfo, VersionWithSource,
@@ -325,6 +321,21 @@ fn conflicts_are_about_requirements() {
             requirement: text("old")
         }
     );
+}
+
+#[test]
+fn the_solver_stops_in_time() {
+    let mut problem = SolverProblem {
+        records: Vec::new(),
+        requirements: &[],
+        floors: CondaFloors::default(),
+        system: System::LinuxX86_64,
+        preferred: &[],
+        deadline: Instant::now() + SOLVER_TIME,
+    };
+    assert!(matches!(problem.solve(), SolverAnswer::Chosen(_)));
+    problem.deadline = Instant::now();
+    assert!(matches!(problem.solve(), SolverAnswer::TimedOut));
 }
 
 #[test]
