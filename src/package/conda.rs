@@ -28,11 +28,21 @@ impl CondaChannel {
         &self.0
     }
 
-    /// Returns whether an address is inside of the channel.
+    /// Returns whether an address is that of a package in the channel: a file in one of its directories. What is deeper is
+    /// in another channel (`team/label/dev` is one next to `team`).
     pub fn has(&self, url: &Url) -> bool {
-        let path = percent_encoding::percent_decode_str(url.path()).collect::<Vec<u8>>();
-        let climbs = |byte: &u8| matches!(byte, b'/' | b'\\');
-        url.as_str().starts_with(self.0.as_str()) && !path.split(climbs).any(|name| name == b"..")
+        let Some(below) = url.as_str().strip_prefix(self.0.as_str()) else {
+            return false;
+        };
+        let names: Vec<Vec<u8>> = below
+            .split('/')
+            .map(|name| percent_encoding::percent_decode_str(name).collect())
+            .collect();
+        let is_name = |name: &Vec<u8>| {
+            let is_plain = !name.iter().any(|byte| matches!(byte, b'/' | b'\\'));
+            is_plain && !matches!(name.as_slice(), b"" | b"." | b"..")
+        };
+        names.len() == 2 && names.iter().all(is_name)
     }
 }
 
@@ -384,7 +394,11 @@ mod tests {
         let channel: CondaChannel = "https://a.example/x".parse().unwrap();
         for (address, inside) in [
             ("https://a.example/x/noarch/a.conda", true),
-            ("https://a.example/xy/a.conda", false),
+            ("https://a.example/x/label/dev/noarch/a.conda", false),
+            ("https://a.example/x/a.conda", false),
+            ("https://a.example/x/dev%2Fnoarch/a.conda", false),
+            ("https://a.example/x/%2e%2e/a.conda", false),
+            ("https://a.example/xy/noarch/a.conda", false),
             ("https://a.example/x/%2e%2e%2fy/a.conda", false),
             ("https://b.example/x/a.conda", false),
         ] {
