@@ -496,10 +496,17 @@ fn artifacts_prove_their_name_and_version() {
         ("evil-1.0.data/scripts/ls", "x"),
     ];
     assert_eq!(found(Recipe::Wheel, "", wheel(&files)), "evil 1.0");
+    let text = "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n\nName: tool\n";
+    let files = [
+        ("tool-1.0.data/scripts/tool", "x"),
+        ("tool-1.0.dist-info/METADATA", text),
+    ];
+    assert_eq!(found(Recipe::Wheel, "", wheel(&files)), "evil 1.0");
     // Names and versions are compared in their normal form.
     let archive = wheel(&[("Tool-1.0.0.data/scripts/tool", "x")]);
     fixture.install(Recipe::Wheel, &[("", archive)]).unwrap();
 
+    const WANTED: &str = "#define PY_VERSION \"3.12.4\"\n";
     let header = "python/include/python3.12/patchlevel.h";
     for (text, expected) in [
         ("#define PY_VERSION \"3.12.5\"\n", "python 3.12.5"),
@@ -508,6 +515,7 @@ fn artifacts_prove_their_name_and_version() {
         let archive = gz(&tar_of(&[
             ("python/bin/python3.12", FILE, 0o755, ""),
             (header, FILE, 0o644, text),
+            ("python/include/x/patchlevel.h", FILE, 0o644, WANTED),
         ]));
         assert_eq!(found(Recipe::Python, "", archive), expected);
     }

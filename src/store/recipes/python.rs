@@ -4,7 +4,7 @@
 //!
 //! Modification times stay as in the archive, since the bytecode of the modules names them.
 
-use std::{io::Read, path::Path};
+use std::{collections::BTreeSet, io::Read, path::Path};
 
 use super::{Tree, read_head};
 use crate::{
@@ -38,8 +38,8 @@ Error=This Python belongs to devsh and is shared by projects, so it cannot be ch
 pub(super) struct CPythonFiles<'a> {
     package: &'a PackageName,
     version: &'a Version,
-    /// The version in the archive.
-    found: Option<String>,
+    /// The versions that the archive names.
+    found: BTreeSet<String>,
 }
 
 impl<'a> CPythonFiles<'a> {
@@ -47,7 +47,7 @@ impl<'a> CPythonFiles<'a> {
         Self {
             package,
             version,
-            found: None,
+            found: BTreeSet::new(),
         }
     }
 
@@ -70,15 +70,12 @@ impl<'a> CPythonFiles<'a> {
 
     /// Checks the version, and adds the names by which the interpreter is called.
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
-        let found = self.found.as_deref();
-        if found
-            .and_then(|found| found.parse::<Version>().ok())
-            .as_ref()
-            != Some(self.version)
-        {
+        let is_own = |found: &&String| found.parse().as_ref() == Ok(self.version);
+        let other = self.found.iter().find(|found| !is_own(found));
+        if self.found.is_empty() || other.is_some() {
             return Err(Error::OtherPackage {
                 name: "python".to_owned(),
-                version: found.unwrap_or_default().to_owned(),
+                version: other.cloned().unwrap_or_default(),
             });
         }
         let versioned = |path: &str| {
@@ -153,7 +150,8 @@ impl<'a> CPythonFiles<'a> {
                 if path.starts_with("include/") && path.ends_with("/patchlevel.h") =>
             {
                 let text = read_head(path, data, LIMIT)?;
-                self.found = defined_version(&String::from_utf8_lossy(&text));
+                let version = defined_version(&String::from_utf8_lossy(&text));
+                self.found.insert(version.unwrap_or_default());
                 let mut whole = text.as_slice().chain(data);
                 tree.file(path, placed(executable), &mut whole).map(|_| ())
             }

@@ -78,6 +78,10 @@ impl<'a> OpenWheel<'a> {
         let names = zip.names();
         let information = check_identity(package, version, &names)?;
         check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
+        let metadata = format!("{information}METADATA");
+        if names.contains(&metadata) {
+            check_metadata(package, version, &lossy_text(&mut zip, &metadata)?)?;
+        }
         let text = zip.text(&format!("{information}RECORD"), LIMIT)?;
         let record = record(&text, &information, &names)?;
         Ok(Self {
@@ -181,6 +185,7 @@ pub fn check_wheel(
     let names = zip.names();
     let information = check_identity(package, version, &names)?;
     let metadata = lossy_text(&mut zip, &format!("{information}METADATA"))?;
+    check_metadata(package, version, &metadata)?;
     let mut code: BTreeMap<String, String> = names
         .iter()
         .filter_map(|name| Some((place_of_code(name)?, name.clone())))
@@ -223,15 +228,31 @@ fn lossy_text(zip: &mut Zip<'_>, name: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Returns the values of a header of `METADATA`.
+fn headers<'m>(metadata: &'m str, name: &'m str) -> impl Iterator<Item = &'m str> {
+    let lines = metadata.lines().take_while(|line| !line.is_empty());
+    lines.filter_map(move |line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+/// Checks that `METADATA` has this name and version, as uv does.
+fn check_metadata(package: &PackageName, version: &Version, metadata: &str) -> Result<(), Error> {
+    let one = |name| headers(metadata, name).next().unwrap_or_default();
+    let (name, found) = (one("Name"), one("Version"));
+    if name.parse().as_ref() == Ok(package) && found.parse().as_ref() == Ok(version) {
+        return Ok(());
+    }
+    Err(Error::OtherPackage {
+        name: name.to_owned(),
+        version: found.to_owned(),
+    })
+}
+
 /// Returns the names of the packages in `Requires-Dist`.
 fn needs(metadata: &str) -> BTreeSet<PackageName> {
-    let headers = metadata.lines().take_while(|line| !line.is_empty());
-    let needed = headers.filter_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        if !key.eq_ignore_ascii_case("Requires-Dist") {
-            return None;
-        }
-        let value = value.trim_start();
+    let needed = headers(metadata, "Requires-Dist").filter_map(|value| {
         let letters = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
         let end = value.find(|one| !letters(one)).unwrap_or(value.len());
         value[..end].parse().ok()
