@@ -45,10 +45,35 @@ pub fn redact_for_approval(text: &str) -> String {
 /// Returns a text of the same length, in which what may be secret is hidden: for the lines of a file.
 pub fn mask_text(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for secret in secrets(text) {
-        bytes[secret.range].fill(b'*');
+    let hidden = secrets(text).into_iter().map(|secret| secret.range);
+    for range in hidden.chain(odd_passwords(text)) {
+        bytes[range].fill(b'*');
     }
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Returns the user names and passwords in lines with addresses that do not parse: a password can have any character and
+/// end at any `@`.
+fn odd_passwords(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let start = at + 3;
+        let line = text[start..].lines().next()?;
+        let (name, rest) = line.split_once(':')?;
+        let after_port = rest.trim_start_matches(|one: char| one.is_ascii_digit());
+        let is_port =
+            after_port.is_empty() || after_port.starts_with(['/', '\\', '?', '#', '"', '\'']);
+        let address = &line[..line.find(ENDS).unwrap_or(line.len())];
+        let (server, _) = split_before(address, &['/', '\\', '?', '#']);
+        if is_port
+            || server.contains('@')
+            || name.contains(ENDS)
+            || name.contains(['/', '\\', '?', '#'])
+        {
+            return None;
+        }
+        let end = line.rfind('@')?;
+        Some(start..start + end + 1)
+    })
 }
 
 /// Returns a text that should be an address and is none, without what may be a password.
@@ -280,6 +305,29 @@ mod tests {
             ("http://host:x/?token=a@SECRET", "http://..."),
         ] {
             assert_eq!(redact_invalid(text), expected);
+        }
+        for text in [
+            "a = \"http://me:SEC RET@host/x\"",
+            "a = \"http://me:9 SECRET@host/x\"\nb = 1",
+            "a = 'http://me:a\"SECRET@host/x'",
+            "a = 'http://me:a#SECRET@b@host/x'",
+        ] {
+            let masked = mask_text(text);
+            assert!(
+                !masked.contains("SEC") && !masked.contains("RET"),
+                "{masked}"
+            );
+            assert!(
+                masked.contains("host/x") && masked.len() == text.len(),
+                "{masked}"
+            );
+        }
+        for text in [
+            "a = \"https://host:8080/@types/node\"",
+            "a = \"https://host:8080\" # me@host",
+            "a = \"https://host/x\", b: me@host",
+        ] {
+            assert_eq!(mask_text(text), text);
         }
     }
 }
