@@ -198,16 +198,21 @@ __devsh_alias() {
 }
 
 # Sets __devsh_prompt_commands to those of the names $@, each between newlines, that are commands in code that bash
-# parses at each prompt: an alias could run there without being typed. Asks once for the same names and commands.
+# parses at each prompt: an alias could run there without being typed. Asks once for the same names and code.
 __devsh_find_prompt_commands() {
-  \local IFS=$'\n' __devsh_code
+  \local IFS=$'\n' __devsh_code __devsh_texts __devsh_name
   __devsh_code="${PROMPT_COMMAND[*]-}"$'\n'"${precmd_functions[*]-}"$'\n'"${preexec_functions[*]-}"
-  [[ $__devsh_code$'\n'"$*" != "$__devsh_prompt_code" ]] || \return 0
-  __devsh_prompt_code=$__devsh_code$'\n'"$*"
+  __devsh_texts="${PS0-}"$'\n'"${PS1-}"$'\n'"${PS2-}"$'\n'"${PS4-}"
+  [[ $__devsh_code$'\n'$__devsh_texts$'\n'"$*" != "$__devsh_prompt_code" ]] || \return 0
+  __devsh_prompt_code=$__devsh_code$'\n'$__devsh_texts$'\n'"$*"
   __devsh_prompt_commands=$'\n'$(
     {
-      \builtin printf '%s\0' "$__devsh_code" "${PS0-}"$'\n'"${PS1-}"$'\n'"${PS2-}"$'\n'"${PS4-}"
+      \builtin printf '%s\0' "$__devsh_code" "$__devsh_texts"
       \builtin declare -f
+      # Bash before 4.0 has no list of aliases.
+      for __devsh_name in "${!BASH_ALIASES[@]}"; do
+        \builtin printf '%s () \n{ \n%s\n}\n' "$__devsh_name" "${BASH_ALIASES[$__devsh_name]}"
+      done
     } | @DEVSH@ prompt-commands "$@"
   )$'\n' || :
 }

@@ -201,11 +201,15 @@ function __devsh_alias --argument-names __devsh_name __devsh_value
 end
 
 # Returns whether the user has typed the alias that calls this, in a line that runs now. Then the stack has no other
-# function. In each language, fish prints the name of a function in quotes, and begins the next line of a frame with a tab.
+# function, and no file but one that the line sources. In each language, fish prints the name of a function in quotes, and
+# begins the next line of a frame with a tab. The first frame is this substitution, and the user can type one too.
 function __devsh_is_typed
     test -n "$(status current-commandline)"; or return
     set -l __devsh_names (string escape --style=regex -- __devsh_is_typed $__devsh_alias_names | string join '|')
-    not status stack-trace | string match -rq -- "^(?!\t)(?![^'\"“”„‘’‚«»]*'(?:$__devsh_names)').*['\"“”„‘’‚«»]"
+    set -l __devsh_frames (status stack-trace | string match -rv '^\t')
+    set -l __devsh_other (string escape --style=regex -- "$__devsh_frames[1]")
+    string match -rq -- '^\s*(?:source|\.)\s' "$(status current-commandline)"; and set __devsh_other "[^'\"“”„‘’‚«»]*"
+    not string match -rqv -- "^(?:$__devsh_other\$|[^'\"“”„‘’‚«»]*'(?:$__devsh_names)')" $__devsh_frames
 end
 
 # Prints the definition of the function $argv; nothing if there is no such function.

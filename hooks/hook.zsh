@@ -149,21 +149,29 @@ __devsh_alias() {
 }
 
 # Sets __devsh_prompt_commands to those of the names $@ that are commands in code that zsh parses at each prompt: an
-# alias could run there without being typed. Asks once for the same names and functions.
+# alias could run there without being typed. Asks once for the same names and code.
 __devsh_find_prompt_commands() {
   emulate -L zsh
   # The user's global aliases would change the code below.
   setopt no_aliases
+  local name texts
   local -a code
   code=(precmd $precmd_functions preexec $preexec_functions chpwd $chpwd_functions periodic $periodic_functions)
-  [[ "${(j: :)code} ${(j: :)@}" != "$__devsh_prompt_code" ]] || return 0
-  __devsh_prompt_code="${(j: :)code} ${(j: :)@}"
+  # The line editor calls these widgets by itself.
+  builtin zmodload -e zsh/zle && code+=(${${(v)widgets[(I)zle-*]}#user:})
+  texts="$PS1 $PS2 $PS3 $PS4 $RPS1 $RPROMPT $RPS2 $RPROMPT2 $SPROMPT"
+  [[ "${(j: :)code} $texts ${(j: :)@}" != "$__devsh_prompt_code" ]] || return 0
+  __devsh_prompt_code="${(j: :)code} $texts ${(j: :)@}"
   __devsh_prompt_commands=(${(f)"$(
     {
-      builtin print -rn -- ${(j: :)code}$'\0'
-      builtin print -rl -- "$PS1" "$PS2" "$PS3" "$PS4" "$RPS1" "$RPROMPT" "$RPS2" "$RPROMPT2" "$SPROMPT"
-      builtin print -rn -- $'\0'
+      builtin print -rn -- ${(j: :)code}$'\0'$texts$'\0'
       builtin functions
+      for name in ${(k)aliases}; do
+        builtin print -r -- "$name () {"$'\n'$aliases[$name]$'\n}'
+      done
+      for name in ${(k)galiases}; do
+        builtin print -r -- "$name () {"$'\n'$galiases[$name]$'\n}'
+      done
     } | \command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} prompt-commands "$@"
   )"})
 }

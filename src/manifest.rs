@@ -365,6 +365,32 @@ impl AliasName {
     }
 }
 
+/// The words of the grammars of bash, zsh and fish. An alias of such a name would change all code that a shell reads.
+const RESERVED: [&str; 22] = [
+    "begin",
+    "case",
+    "coproc",
+    "do",
+    "done",
+    "elif",
+    "else",
+    "end",
+    "esac",
+    "fi",
+    "for",
+    "foreach",
+    "function",
+    "if",
+    "in",
+    "nocorrect",
+    "repeat",
+    "select",
+    "then",
+    "time",
+    "until",
+    "while",
+];
+
 impl FromStr for AliasName {
     type Err = Invalid;
 
@@ -375,13 +401,14 @@ impl FromStr for AliasName {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
             && (text.as_bytes()[0].is_ascii_alphabetic() || text.as_bytes()[0] == b'_')
             && !text.starts_with("__devsh")
+            && !RESERVED.contains(&text)
             // fish calls functions with these names by itself.
             && !["fish_", "__fish"].iter().any(|own| text.starts_with(own));
         if valid {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(
-                "an alias name (letters, digits, `-`, `_` and `.`, and none that fish calls)",
+                "an alias name (letters, digits, `-`, `_` and `.`, no word of a shell's grammar, and none that fish calls)",
                 text,
             ))
         }

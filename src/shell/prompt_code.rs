@@ -8,8 +8,18 @@ use std::{
 };
 
 /// Words after which a command follows.
-const KEYWORDS: [&str; 9] = [
-    "do", "elif", "else", "if", "then", "time", "until", "while", "!",
+const KEYWORDS: [&str; 11] = [
+    "coproc",
+    "do",
+    "elif",
+    "else",
+    "if",
+    "nocorrect",
+    "then",
+    "time",
+    "until",
+    "while",
+    "!",
 ];
 
 /// Nested code is read to this depth.
@@ -22,7 +32,7 @@ pub struct PromptCode<'a> {
     pub commands: &'a str,
     /// Texts that the shell expands and shows, such as `PS1`.
     pub texts: &'a str,
-    /// All functions of the shell, as bash and zsh list them.
+    /// All functions of the shell, as bash and zsh list them, and its aliases in the same form.
     pub functions: &'a str,
 }
 
@@ -47,25 +57,27 @@ impl PromptCode<'_> {
     }
 }
 
-/// Reads a list of functions. Each begins with a line that has its name, and ends with the line `}`.
+/// Reads a list of functions. Each begins with a line that has its name, and ends with the line `}` before the next one.
+/// An alias can have the name of a function.
 fn listed_functions(list: &str) -> HashMap<&str, String> {
-    let mut functions = HashMap::new();
-    let mut open: Option<(&str, String)> = None;
-    for line in list.lines() {
-        match &mut open {
-            Some((name, body)) if line == "}" => {
-                functions.insert(*name, std::mem::take(body));
-                open = None;
-            }
-            Some((_, body)) => {
-                body.push_str(line);
-                body.push('\n');
-            }
-            None => {
-                let name = line.split_once(" ()").map(|(name, _)| name);
-                open = name.map(|name| (name, String::new()));
-            }
+    let mut functions: HashMap<&str, String> = HashMap::new();
+    let name_in = |line: &&'_ str| line.find(" ()").filter(|_| !line.starts_with([' ', '\t']));
+    let mut open: Option<&str> = None;
+    let mut lines = list.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(name) = open else {
+            open = name_in(&line).map(|end| &line[..end]);
+            continue;
+        };
+        // A here-document can have this line too.
+        let is_end = line == "}" && lines.peek().is_none_or(|next| name_in(next).is_some());
+        if is_end {
+            open = None;
+            continue;
         }
+        let body = functions.entry(name).or_default();
+        body.push_str(line);
+        body.push('\n');
     }
     functions
 }
@@ -130,7 +142,9 @@ impl<'a> Scanner<'a> {
                         "esac" => cases = cases.saturating_sub(1),
                         _ => {}
                     }
-                    starts = KEYWORDS.contains(&word.as_str()) || is_assignment(&word);
+                    // An option belongs to the word before, as in `time -p`.
+                    let is_option = word.starts_with('-');
+                    starts = is_option || KEYWORDS.contains(&word.as_str()) || is_assignment(&word);
                     if !starts {
                         self.words.commands.insert(word);
                     }
@@ -258,6 +272,7 @@ mod tests {
             ("a <b >c $(d) < <(e) && f # g", "a d e f"),
             ("a ${b:-$(c \"}\")} d", "a c"),
             ("{ a; } ; (b) & c", "a b c"),
+            ("time -p a x; nocorrect b", "a b"),
             ("\\git x", "\\git"),
             ("PS1='a; b $(git x)$ '; ls", "git ls"),
         ] {
@@ -278,6 +293,10 @@ a () \n{ \n    local x=$(git y);\n    \"b\" c\n}\nc () \n{ \n    ls\n}\nunused (
         let zsh = "a () {\n\tls $(git)\n}\nb () {\n\t# undefined\n\tbuiltin autoload -XU\n}\n";
         assert_eq!(found("a", "", zsh), "a git ls");
         assert_eq!(found("", "$(b)", zsh), "b builtin");
+        let with_text = "a () \n{ \n    cat <<X\n}\nX\n    b\n}\nc () \n{ \n    d\n}\n";
+        assert_eq!(found("a; c", "", with_text), "X a b c cat d");
+        let alias = "a () \n{ \na --long | b\n}\na () \n{ \nc\n}\n";
+        assert_eq!(found("", "$(a)", alias), "a b c");
     }
 
     #[test]

@@ -447,7 +447,15 @@ fn the_text_of_an_alias_runs_only_when_it_is_used() {
         assert_eq!(pty.run("words 'b  c' '$HOME'; echo"), "a|b  c|$HOME|\n");
         pty.leave();
     });
-    for name in ["fish_prompt", "fish_title", "__fish_config_interactive"] {
+    for name in [
+        "fish_prompt",
+        "fish_title",
+        "__fish_config_interactive",
+        "if",
+        "while",
+        "time",
+        "end",
+    ] {
         let sandbox = Sandbox::new().manifest(&format!("[aliases]\n{name} = \"ls\"\n"));
         sandbox
             .devsh(&["allow"])
@@ -460,20 +468,24 @@ fn an_alias_does_not_run_in_the_prompt() {
     for_each_shell(|shell| {
         let sandbox = with(
             "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\ndeep = \"touch ~/ran; true\"\n\
-             other = \"word\"\nhi = \"echo hi\"\n",
+             chain = \"touch ~/ran; true\"\nhere = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
         );
         let rc = match shell {
             HostShell::Bash => {
                 "word() { :; }; inner() { local b=$(word x); A=`deep x`; }; deep() { :; }\n\
-                 outer() { inner; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac; outer'"
+                 outer() { inner; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac; outer'\n\
+                 chain() { :; }; here() { :; }; alias a=chain; PS1='$(a)'$PS1; text() { cat >/dev/null <<X\n}\nX\n local b=$(here); }\n\
+                 PROMPT_COMMAND+=';text'"
             }
             HostShell::Zsh => {
                 "word() { :; }; deep() { :; }; setopt prompt_subst; RPROMPT='$(A=b word x)'\n\
-                 inner() { local b=$(deep x); }; outer() { inner }; precmd_functions+=(outer)"
+                 inner() { local b=$(deep x); }; outer() { inner }; precmd_functions+=(outer)\n\
+                 chain() { :; }; here() { :; }; alias a=chain; RPROMPT+='$(a)'; zle-line-init() { local b=$(here) }; zle -N zle-line-init"
             }
             HostShell::Fish => {
                 "function word; end; function fish_right_prompt; word x; end; function caller; word; end\n\
-                 complete -c ls -a '(word x)'; bind \\cb 'word x'"
+                 complete -c ls -a '(word x)'; bind \\cb 'word x'; echo 'word x; echo (word x)' >~/code.fish\n\
+                 set -p fish_function_path ~/own; mkdir ~/own; echo 'word x; function auto; end' >~/own/auto.fish"
             }
         };
         let mut pty = Pty::start(&sandbox, shell, &format!("{rc}\n{}", shell.hook_line()));
@@ -481,13 +493,13 @@ fn an_alias_does_not_run_in_the_prompt() {
         assert_eq!(pty.run("hi"), "hi\n");
         let ran = sandbox.home().join("ran");
         assert!(!ran.exists(), "the prompt ran the alias");
-        for name in ["word", "deep"] {
+        for name in ["word", "deep", "chain", "here"] {
             let line =
                 format!("alias `{name}` is left out: the code of your prompt runs a command");
             assert_eq!(shown.contains(&line), shell != HostShell::Fish, "{shown}");
         }
         if shell == HostShell::Fish {
-            pty.type_line("\u{2}caller; ls /\t >/dev/null");
+            pty.type_line("\u{2}caller; ls /\t >/dev/null; source ~/code.fish; auto");
             assert!(!ran.exists(), "code of the user ran the alias");
             for line in ["word", "other", "echo (word)", "true; and word"] {
                 pty.type_line(line);
