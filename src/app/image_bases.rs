@@ -69,7 +69,7 @@ pub fn resolve(
 /// Returns the client for the repository of a reference, with the user's login.
 pub fn registry(session: &Session<'_>, reference: &Reference) -> Result<Registry, Failure> {
     let logins = Logins {
-        env: &session.context.env,
+        env: &session.env_for_logins(),
         home: session.context.directories.home.as_deref(),
     };
     let login = logins.find(&reference.host, &reference.repository);

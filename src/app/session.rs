@@ -13,6 +13,7 @@ use crate::{
     cache::{CacheServices, Caches, ReadableCache},
     config::{CacheSettings, Config, LockfileTrust, units},
     context::Context,
+    env::Env,
     fetch::{Client, Credentials},
     lockfile::{self, ExtendsPins, Lockfile},
     manifest::presets,
@@ -26,6 +27,7 @@ use crate::{
         lock_path, personal, watch,
     },
     report::{failure::Failure, paths::display_path, reporter::Reporter},
+    sources::host::HostSearch,
     util::{files, vars},
 };
 
@@ -289,11 +291,26 @@ impl<'a> Session<'a> {
         let context = self.context;
         work(&CacheServices {
             client: self.plain_client(),
-            env: &context.env,
+            env: &self.env_for_logins(),
             home: context.directories.home.as_deref(),
             directory: &context.directories.cache,
             netrc: &self.netrc(),
         })
+    }
+
+    /// Returns the user's environment, in which `PATH` has no entries of the project: a helper for logins gets the question
+    /// which registry it is for, and answers with a password.
+    pub fn env_for_logins(&self) -> Env {
+        let mut env = self.context.env.clone();
+        let root = self.place().map(|place| place.root);
+        if let Some(root) = root.ok().or_else(|| self.context.cwd.clone()) {
+            env.set(
+                vars::PATH,
+                &HostSearch::for_project(&self.context.env, &self.context.directories, &root)
+                    .path(),
+            );
+        }
+        env
     }
 
     /// Returns the text of the user's netrc; an unreadable one counts as absent.

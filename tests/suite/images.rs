@@ -1,7 +1,9 @@
 //! Container images: built without an engine, the same for everybody, accepted by real registries and runtimes.
 
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -431,6 +433,21 @@ fn a_registry_with_tokens_takes_the_login_of_a_helper() {
             assert!(!pushed.stderr.contains(secret), "{pushed}");
         }
     }
+    // A helper of the project never runs.
+    let (own, hit) = (sandbox.project().join("bin"), sandbox.root().join("hit"));
+    let script = format!("#!/bin/sh\ntouch '{}'\n", hit.display());
+    sandbox.write("bin/docker-credential-test", script);
+    let program = own.join("docker-credential-test");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut path = own.into_os_string();
+    path.push(":");
+    path.push(&sandbox.environment()[OsStr::new("PATH")]);
+    let sandbox = sandbox.env("PATH", path);
+    let name = format!("{}/app:4", proxy.address);
+    sandbox
+        .devsh(&["image", "push", "--trust", &name])
+        .success();
+    assert!(!hit.exists());
 }
 
 #[test]

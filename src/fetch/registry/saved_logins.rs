@@ -63,7 +63,8 @@ struct HelperAnswer {
     secret: String,
 }
 
-/// The user's environment without that of a project, which could name other files and programs.
+/// The user's environment without that of a project, which could name other files and programs. Its `PATH` has no entries of
+/// the project either.
 #[derive(Debug, Clone, Copy)]
 pub struct Logins<'a> {
     pub env: &'a Env,
