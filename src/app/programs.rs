@@ -21,7 +21,7 @@ use crate::{
         approval::{ApprovedPrograms, Trusted},
     },
     report::failure::{ExitStatus, Failure},
-    sources::{Sources, cargo::names_files},
+    sources::{Sources, cargo::names_files, host::is_shim},
     util::{digest_input::DigestInput, hex, vars},
 };
 
@@ -603,7 +603,8 @@ fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String>
     names.iter().filter(is_on_host).cloned().collect()
 }
 
-/// Returns the program of the host shell with this name.
+/// Returns the program of the host shell with this name. A shim is none: it stands for the programs of all environments of
+/// pyenv, asdf or mise, in place of which a dev shell has its own.
 pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
     let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();
@@ -612,7 +613,7 @@ pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
         .map(Path::new)
         .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
         .map(|directory| directory.join(name))
-        .find(|program| program.exists())
+        .find(|program| program.exists() && !is_shim(program))
 }
 
 /// Returns the names of a dev shell that was built and that the user has not approved.
