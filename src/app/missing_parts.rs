@@ -238,6 +238,7 @@ pub fn one_line(failure: &Failure) -> String {
     let causes = details
         .iter()
         .take_while(|line| !line.trim_start().starts_with("hint:"));
+    let last = causes.clone().last();
     let words = causes.flat_map(|line| line.split_whitespace());
     // The marks of uv's trees of causes.
     let words: Vec<&str> = words
@@ -247,7 +248,7 @@ pub fn one_line(failure: &Failure) -> String {
         notes.first().cloned().unwrap_or_default()
     } else {
         let whole = words.join(" ");
-        match details.last() {
+        match last {
             // The last line of a traceback says what went wrong.
             Some(last) if whole.len() > LONGEST_CAUSE => last.trim().to_owned(),
             _ => whole,
