@@ -39,11 +39,12 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
         notes: declared.notes.clone(),
         ..PythonLock::default()
     };
+    let older = older_files(&root);
     let packages = tables(&root, "package");
     let has_groups = packages.iter().any(|node| node.get("groups").is_some());
     let mut positions: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     for node in packages {
-        let package = package(file, node)?;
+        let package = package(file, &older, node)?;
         for group in names(file, node, "groups")? {
             let scope = match group {
                 group if group == "default" => Scope::Always,
@@ -90,13 +91,36 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
     Ok(lock)
 }
 
-fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
+/// Returns the files by package and version (`click 8.1.8`). Before pdm 2.8 those of all packages were in one table.
+fn older_files<'n, 's>(root: &'n Node<'s>) -> BTreeMap<String, &'n [Node<'s>]> {
+    let files = root.get("metadata").and_then(|node| node.get("files"));
+    let entries = files.map(Node::entries).unwrap_or_default().iter();
+    // The first one of a name counts.
+    let entries = entries.rev();
+    entries
+        .map(|entry| (entry.key.to_string(), entry.node.elements()))
+        .collect()
+}
+
+fn package(
+    file: &Text,
+    older: &BTreeMap<String, &[Node<'_>]>,
+    node: &Node<'_>,
+) -> Result<PythonPackage, Error> {
     let missing = || lock_error(file, node.span.clone(), "a package has no `name`");
-    let name = name(file, node.get("name").ok_or_else(missing)?)?;
+    let name_node = node.get("name").ok_or_else(missing)?;
+    let name = name(file, name_node)?;
     let source = package_source(file, node)?;
+    let words = [name_node.text(), node.get("version").and_then(Node::text)];
+    let key = words.map(Option::unwrap_or_default).join(" ");
+    let listed = match (node.get("files"), older.get(&key)) {
+        (Some(files), _) => files.elements(),
+        (None, Some(files)) => files,
+        (None, None) => &[],
+    };
     let mut digests = Vec::new();
     let mut own_files = Vec::new();
-    for one in tables(node, "files") {
+    for one in listed {
         let Some(hash) = one.get("hash") else {
             continue;
         };

@@ -89,6 +89,14 @@ fn locks_of_pdm_have_groups_or_follow_the_requirements() {
     assert_eq!(chosen(&lock, "3.8", &[], &[]), Vec::<String>::new());
     let repository = package("a", "git = \"https://h.example/a\"\n");
     assert!(fault("pdm.lock", &repository).contains("needs a `revision`"));
+    // Before pdm 2.8 the files of all packages were in one table.
+    let older = format!(
+        "[[package]]\nname = \"a\"\nversion = \"1\"\n[metadata.files]\n\"a 1\" = [{{ file = \"a.whl\", hash = \"sha256:{}\" }}]\n",
+        "0".repeat(64)
+    );
+    let project = "[project]\nname = \"p\"\ndependencies = [\"a\"]\n";
+    let lock = super::lock("pdm.lock", &older, project);
+    assert_eq!(chosen(&lock, "3.11", &[], &[]), ["a==1"]);
     let unhashed = "[[package]]\nname = \"a\"\nversion = \"1\"\nfiles = []\n";
     assert_eq!(
         fault("pdm.lock", unhashed),
