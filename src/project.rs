@@ -66,6 +66,8 @@ pub struct Project {
     layers: Layers,
     presets: Vec<String>,
     notes: Vec<PresetNote>,
+    /// The errors in files that count as empty.
+    unread: Vec<manifest::Error>,
     python: Vec<PythonFiles>,
     /// True if files outside of the project were not opened.
     has_refused: bool,

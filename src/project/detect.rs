@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::manifest::{
-    Layer, Located, Origin, Text,
+    self, Layer, Located, Origin, Text,
     presets::{self, AppliedPreset, Preset, PresetNote, ReadFiles},
 };
 
@@ -29,6 +29,8 @@ pub struct Detection {
     pub presets: Vec<String>,
     /// Notes on things that have no effect.
     pub notes: Vec<PresetNote>,
+    /// The errors in files that count as empty, which have notes too.
+    pub unread: Vec<manifest::Error>,
 }
 
 /// The most directories below the root that are searched. A repository may have any number.
@@ -181,6 +183,7 @@ pub fn detect(inputs: &mut Inputs, sought: SoughtPresets<'_>) -> Result<Detectio
             .map(|one| one.preset.name().to_owned())
             .collect(),
         files,
+        unread: fitted.unread,
     })
 }
 

@@ -168,6 +168,7 @@ impl FoundProject {
             layers: Layers::default(),
             presets: Vec::new(),
             notes: Vec::new(),
+            unread: Vec::new(),
             python: Vec::new(),
             has_refused: false,
             ruling: self.ruling,
@@ -212,6 +213,7 @@ impl FoundProject {
             let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
             let mut approvals = own.chain(elsewhere);
             if !approvals.any(|approval| approval.manifest == *manifest) {
+                project.refuse_faulty()?;
                 return Ok(project);
             }
             self.inputs.limit_size(PROJECT_SIZE);
@@ -224,6 +226,9 @@ impl FoundProject {
             project.facts.all.join(locked)?;
         }
         project.judge(self.denied, &self.elsewhere);
+        if is_gated {
+            project.refuse_faulty()?;
+        }
         Ok(project)
     }
 
@@ -271,6 +276,7 @@ impl FoundProject {
             layers,
             presets: detection.presets,
             notes,
+            unread: detection.unread,
             python: Vec::new(),
             has_refused: false,
             ruling: self.ruling,
@@ -311,6 +317,15 @@ impl Project {
             }
         }
         Ok(())
+    }
+
+    /// Fails if a file has a fault, and the project is not what the user approved. What is loaded then stays until the
+    /// fault is mended.
+    fn refuse_faulty(&self) -> Result<(), Error> {
+        match self.unread.first() {
+            Some(error) if self.standing == ApprovalState::Changed => Err(error.clone().into()),
+            _ => Ok(()),
+        }
     }
 
     /// Compares all facts with the user's decisions.

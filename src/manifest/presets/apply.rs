@@ -34,6 +34,8 @@ pub struct PresetLayers {
     pub layers: Vec<Layer>,
     /// Notes on what was found and not used, sorted by place.
     pub notes: Vec<PresetNote>,
+    /// The errors in files that count as empty, which have notes too.
+    pub unread: Vec<Error>,
 }
 
 /// A note on something in a project's files that has no effect.
@@ -124,6 +126,7 @@ pub fn apply_presets(
     PresetLayers {
         layers,
         notes: fitting.notes,
+        unread,
     }
 }
 
