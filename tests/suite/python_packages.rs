@@ -812,6 +812,34 @@ fn git_for_a_package_is_not_a_program_of_the_project() {
     sandbox.allow();
     assert_eq!(python(&sandbox, "import helper_lib; print(1)"), "1\n");
     assert!(!ran.exists());
+fn a_project_without_dependencies_is_installed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write("backend.py", BACKEND);
+    let dependencies = "dependencies = [\"helper-lib>=1\", \"winonly; sys_platform == 'win32'\"]\n";
+    let groups = "[dependency-groups]\ndev = [\"tester\"]\n";
+    let project = PROJECT.replace(dependencies, "").replace(groups, "");
+    sandbox.write("pyproject.toml", project);
+    sandbox.write("src/demo.py", "");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+    sandbox.devsh(&["lock", "--check"]).success();
+
+    // A line that is half typed asks nothing and takes nothing away.
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    sandbox.write("pyproject.toml", "[project]\nname = \"demo\n");
+    let shown = pty.type_line("true");
+    assert!(
+        shown.contains("pyproject.toml:2: not valid TOML"),
+        "{shown}"
+    );
+    assert_eq!(pty.run("python -c 'import demo; print(1)'"), "1\n");
+    sandbox
+        .devsh(&["run", "--", "python"])
+        .error(&["not valid TOML", "pyproject.toml:2"]);
 }
 
 #[test]

@@ -72,8 +72,7 @@ fn a_python_repository_of_a_real_layout_gets_its_pinned_tools() {
     sandbox.host_python(PYTHONS, "3.11.7");
     sandbox.write(
         "pyproject.toml",
-        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n\n[build-system]\n\
-         requires = [\"hatchling\"]\nbuild-backend = \"hatchling.build\"\n",
+        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n",
     );
     sandbox.write("requirements-dev.txt", "ruff==0.12.3\n");
     sandbox.write(".python-version", "3.11.7\n");

@@ -26,8 +26,12 @@ impl Applying<'_, '_> {
                 Some(text) => {
                     let root = self.documents.parse(text);
                     let is_named = !root.select("project.name").is_empty();
+                    // As for uv, a project with a build system is a package, also without any dependency.
+                    let is_package = !root.select("build-system").is_empty();
                     match needs_of(text, &root) {
-                        Needs::Nothing if is_named && dev_list.is_some() => Needs::Listed,
+                        Needs::Nothing if is_named && (is_package || dev_list.is_some()) => {
+                            Needs::Listed
+                        }
                         needs => needs,
                     }
                 }
