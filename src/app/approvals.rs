@@ -185,7 +185,10 @@ impl ApprovedProject<'_> {
     pub fn new_builds(&self) -> Result<BTreeSet<String>, Failure> {
         let project = self.project.get();
         let lockfile = joined_lockfile(self.session, project)?.lockfile;
-        python_packages::new_builds(self.session, project, &lockfile)
+        let mut new = python_packages::new_builds(self.session, project, &lockfile)?;
+        // Only a build knows for which packages of a lockfile there is no wheel that this Python can use.
+        new.extend(self.session.take_new_builds());
+        Ok(new)
     }
 
     /// Lets Python packages run their own build.

@@ -446,6 +446,16 @@ fn build_parts(
     if let Some(packages) = unbuilt.unapproved_conda() {
         return Err(programs::refuse_conda(session, project, inputs, packages));
     }
+    for part in &unbuilt.parts {
+        if let builder::Error::PythonBuild {
+            packages,
+            is_permitted: false,
+            ..
+        } = &part.error
+        {
+            session.keep_new_builds(packages);
+        }
+    }
     add_unbuilt(&mut failed, unbuilt, request.shell);
     for notice in &built_shell.notices {
         basis.report(session, notice);

@@ -96,8 +96,10 @@ pub fn of_shell(
         });
     };
     let selection = selection(shell, locked, &lock.value)?;
+    let mut builds = builds(shell);
+    builds.extend(project.build_permission().named().cloned());
     Ok(Some(PythonPackages {
-        builds: builds(shell),
+        builds,
         lock: PathBuf::from(&lock.value),
         locked: Arc::clone(locked),
         selection,

@@ -1,7 +1,7 @@
 //! One command at work: its options, and the config, project and lockfiles that it reads, each once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -75,6 +75,8 @@ pub struct Session<'a> {
     has_written_lockfile: AtomicBool,
     /// The names for which a build was refused.
     new_names: Mutex<Vec<NewName>>,
+    /// The Python packages that a build left out because the user has not let them run their own build.
+    new_builds: Mutex<BTreeSet<String>>,
 }
 
 /// A lockfile as this command read it.
@@ -156,6 +158,7 @@ impl<'a> Session<'a> {
             lockfiles: Mutex::default(),
             has_written_lockfile: AtomicBool::new(false),
             new_names: Mutex::default(),
+            new_builds: Mutex::default(),
         }
     }
 
@@ -535,6 +538,19 @@ impl<'a> Session<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *names)
+    }
+
+    /// Keeps the Python packages that a build left out, because they need a permission for their own build.
+    pub fn keep_new_builds(&self, packages: &BTreeSet<String>) {
+        let kept = self.new_builds.lock();
+        let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
+        kept.extend(packages.iter().cloned());
+    }
+
+    /// Takes the Python packages that the last build left out for want of a permission.
+    pub fn take_new_builds(&self) -> BTreeSet<String> {
+        let kept = self.new_builds.lock();
+        std::mem::take(&mut *kept.unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock_cache(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Arc<LoadedLockfile>>> {

@@ -28,4 +28,13 @@ impl BuildPermission {
             Self::All => true,
         }
     }
+
+    /// Returns the names that the user has permitted.
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        let names = match self {
+            Self::Named(names) => Some(names),
+            Self::All => None,
+        };
+        names.into_iter().flatten()
+    }
 }

@@ -212,32 +212,41 @@ fn a_package_without_a_wheel_costs_only_itself() {
     };
     serve_source_archive(&server, "archived", "1.0");
     let digest = |file: &str| sha256(&server.content(&server.paths(file)[0]));
+    let wheels = format!("tester==1.0 --hash=sha256:{}\n", digest("tester-1.0"));
     let list = format!(
-        "archived==1.0 --hash=sha256:{}\ntester==1.0 --hash=sha256:{}\n",
+        "archived==1.0 --hash=sha256:{}\n{wheels}",
         sha256(b"not an archive"),
-        digest("tester-1.0"),
     );
-    sandbox.write("requirements.txt", list);
     let sandbox = sandbox
         .manifest("[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n");
-    let allowed = sandbox.devsh(&["allow", "--yes"]);
-    for text in [
-        "error: `archived` of `requirements.txt` has no wheel",
-        "write `build = [\"archived\"]` below `[python]` in `devshell.toml`; if there is no such file, make it with `devsh init`",
-    ] {
-        assert!(allowed.stderr.contains(text), "{text} in {allowed}");
-    }
+    // The host's tools are here, so the first build is that of the list without the package.
+    sandbox.write("requirements.txt", &wheels);
+    sandbox.allow();
+    sandbox.write("requirements.txt", list);
+    sandbox.devsh(&["run", "--", "tester"]).error(&[
+        "`archived` of `requirements.txt` has no wheel",
+        "`devsh allow` asks whether it may run its own build",
+        "write `build = [\"archived\"]` below `[python]` in `devshell.toml`",
+    ]);
     assert_tester_runs(&sandbox, &["--partial"]);
     let status = sandbox.devsh(&["status"]).success();
     for text in [
         "Python package `archived`: `archived` of `requirements.txt` has no wheel",
-        "write `build = [\"archived\"]`",
+        "`devsh allow` asks whether it may run its own build",
         "2 of requirements.txt",
     ] {
         assert!(status.stdout.contains(text), "{text} in {status}");
     }
     assert!(!status.stderr.contains("tries it again"), "{status}");
-    // A build that fails costs no more.
+    // The user permits it by its name. A build that fails costs no more.
+    let allowed = sandbox.devsh(&["allow", "--yes"]);
+    for text in [
+        "+ python build archived  runs its own build: it has no wheel",
+        "`archived` of `requirements.txt` cannot be built",
+    ] {
+        assert!(allowed.stderr.contains(text), "{text} in {allowed}");
+    }
+    assert_tester_runs(&sandbox, &["--partial"]);
     let manifest = "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\nbuild = [\"archived\"]\n";
     sandbox.write("devshell.toml", manifest);
     let allowed = sandbox.devsh(&["allow", "--yes"]);
@@ -331,7 +340,7 @@ fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
     let sandbox = sandbox.manifest(
         "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"uv.lock\"\ngroups = [\"dev\", \"lint\"]\n",
     );
-    let archived = "Python package `archived`: `archived` of `uv.lock` has no wheel";
+    let archived = "Python package `archived`: `archived` of `uv.lock` cannot be built";
     for (tester, others) in [
         (&right, "Python packages of the group `lint`: "),
         (&wrong, "Python packages: "),

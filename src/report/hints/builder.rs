@@ -95,10 +95,17 @@ impl From<&builder::Error> for Failure {
                 }
                 let names = packages.iter().map(|name| format!("\"{name}\""));
                 let names: Vec<String> = names.collect();
-                failure.hint(format!(
-                    "to run its own build, write `build = [{}]` below `[python]` in `devshell.toml`; {WITHOUT_MANIFEST}",
-                    names.join(", ")
-                ))
+                let (it, build) = if names.len() == 1 {
+                    ("it", "its own build")
+                } else {
+                    ("they", "their own builds")
+                };
+                failure
+                    .hint(format!("`devsh allow` asks whether {it} may run {build}"))
+                    .hint(format!(
+                        "to let all of a team run {build}, write `build = [{}]` below `[python]` in `devshell.toml`",
+                        names.join(", ")
+                    ))
             }
             // The missing tool has its own hint.
             builder::Error::NeedsMissing { .. } | builder::Error::PythonNeedsMissing { .. } => {
