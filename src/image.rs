@@ -19,7 +19,7 @@ pub use error::Error;
 pub use files::{CopiedFiles, LayerFiles, ObjectFiles, ProfileFiles};
 pub use ignore_files::{IgnoreFiles, WorkTree};
 pub use layer::{ImageLayer, LayerWriter};
-pub use layout::{EngineImage, ImageLayout, write_archive};
+pub use layout::{EngineImage, ImageLayout, ImageNames, write_archive};
 pub use model::{
     Descriptor, History, ImageConfig, ImageIndex, ImageManifest, MediaType, Platform, RootFs,
     RunConfig, digest_of,

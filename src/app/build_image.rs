@@ -16,7 +16,7 @@ use crate::{
     fetch::registry::Reference,
     image::{
         self, Descriptor, EngineImage, ImageConfig, ImageIndex, ImageLayout, ImageManifest,
-        MediaType, Platform,
+        ImageNames, MediaType, Platform,
     },
     manifest::{ImageRequest, SCRATCH, ShellName},
     package::{PackageName, Sha256, System},
@@ -98,17 +98,17 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         return Err(Failure::new("`--sbom` writes the parts of one platform")
             .hint("name one platform, or push the image: every platform gets its own"));
     }
-    let cache = session.context.directories.cache.join("images");
-    files::create_private_dir(&cache)?;
     let name = image_name(project.get(), options.name.as_ref());
-    let directory = match &options.output {
-        Some(output) if !is_archive(output) => output.clone(),
-        _ => cache.join(format!(
-            "{name}-{}",
-            &blake3::hash(project.get().root().as_os_str().as_encoded_bytes()).to_hex()[..12]
-        )),
+    let (directory, layout) = match &options.output {
+        Some(output) if !is_archive(output) => {
+            (output.clone(), ImageLayout::create_output(output, &name)?)
+        }
+        _ => {
+            let directory = cached_layout(session, project.get(), &name)?;
+            let layout = ImageLayout::create(&directory)?;
+            (directory, layout)
+        }
     };
-    let layout = ImageLayout::create(&directory)?;
     let cwd = session.cwd()?;
     let written = [&options.output, &options.sbom].into_iter().flatten();
     let outputs: Vec<PathBuf> = written.map(|path| plain_path(&cwd.join(path))).collect();
@@ -144,7 +144,12 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
     }
     let tag = options.tag.clone().unwrap_or_else(|| "latest".to_owned());
     let engine_name = engine_name(&name, &tag)?;
-    layout.write_index(&descriptor, &tag, &engine_name)?;
+    let names = ImageNames {
+        image: &name,
+        tag: &tag,
+        engine: &engine_name,
+    };
+    layout.write_index(&descriptor, names)?;
     layout.retain(&blobs_of(&layout, &descriptor, &platforms))?;
     if let (Some(path), [platform]) = (&options.sbom, platforms.as_slice()) {
         let text = format!("{:#}\n", platform.sbom);
@@ -171,6 +176,14 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         tag,
         base: request.base().to_owned(),
     })
+}
+
+/// Returns the directory in devsh's cache for an image of a project, below one that only the user can read.
+fn cached_layout(session: &Session<'_>, project: &Project, name: &str) -> Result<PathBuf, Failure> {
+    let cache = session.context.directories.cache.join("images");
+    files::create_private_dir(&cache)?;
+    let root = blake3::hash(project.root().as_os_str().as_encoded_bytes()).to_hex();
+    Ok(cache.join(format!("{name}-{}", &root[..12])))
 }
 
 /// Returns a path without `.` in it.

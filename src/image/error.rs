@@ -30,6 +30,12 @@ pub enum Error {
     /// A pattern of an ignore file.
     #[error("`{file}`: {reason}")]
     IgnoreFile { file: String, reason: String },
+    /// A directory for an image with files that devsh did not write.
+    #[error("`{}` has other files than an image", .0.display())]
+    OtherFiles(PathBuf),
+    /// A layout whose images are not only an earlier build of this one.
+    #[error("`{}` has another image", .0.display())]
+    OtherImage(PathBuf),
     /// A digest that is not a SHA-256.
     #[error("`{0}` is no SHA-256")]
     OtherDigest(String),

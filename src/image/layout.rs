@@ -14,12 +14,18 @@ use tar::{EntryType, Header};
 use super::{Descriptor, Error, ImageIndex, ImageManifest, MediaType};
 use crate::{package::Sha256, util::files};
 
+/// The file with the images.
+const INDEX: &str = "index.json";
 /// The content of the file `oci-layout`.
 const VERSION: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 /// The annotation with the tag of an image.
 const TAG: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the whole name of an image, which docker with its containerd store takes.
 const NAME: &str = "io.containerd.image.name";
+/// The annotation with the image of the manifest that devsh built. A later build of the same image replaces only this one.
+const BUILT: &str = "dev.devsh.image";
+/// The longest accepted index, in bytes.
+const INDEX_LIMIT: u64 = 4 << 20;
 
 /// An image layout on disk.
 #[derive(Debug)]
@@ -27,7 +33,37 @@ pub struct ImageLayout {
     directory: PathBuf,
 }
 
+/// The names of an image in the index.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageNames<'a> {
+    /// The name in the manifest, or that of the project.
+    pub image: &'a str,
+    pub tag: &'a str,
+    /// `NAME:TAG`, for engines.
+    pub engine: &'a str,
+}
+
 impl ImageLayout {
+    /// Creates a layout where the user asks for one, or continues the one of an earlier build of `image`.
+    ///
+    /// Other blobs of a layout are removed, so a directory with anything else is refused.
+    pub fn create_output(directory: &Path, image: &str) -> Result<Self, Error> {
+        if !files::list(directory)?.is_empty() {
+            let index = files::read_own(&directory.join(INDEX), INDEX_LIMIT)?.unwrap_or_default();
+            let index: ImageIndex = serde_json::from_slice(&index)
+                .map_err(|_| Error::OtherFiles(directory.to_owned()))?;
+            let is_earlier = match index.manifests.as_slice() {
+                [] => true,
+                [one] => one.annotations.get(BUILT).is_some_and(|name| name == image),
+                _ => false,
+            };
+            if !is_earlier {
+                return Err(Error::OtherImage(directory.to_owned()));
+            }
+        }
+        Self::create(directory)
+    }
+
     /// Creates a layout, or continues the one in `directory`.
     pub fn create(directory: &Path) -> Result<Self, Error> {
         let layout = Self {
@@ -40,6 +76,11 @@ impl ImageLayout {
                 let error = std::io::Error::other("it is a symlink");
                 return Err(files::at("write images to", &path)(error).into());
             }
+        }
+        fs::create_dir_all(directory).map_err(files::at("create", directory))?;
+        // A build that is stopped leaves a layout that the next one continues.
+        if layout.index().symlink_metadata().is_err() {
+            layout.write_manifests(Vec::new())?;
         }
         fs::create_dir_all(&blobs).map_err(files::at("create", &blobs))?;
         files::write_atomic(&directory.join("oci-layout"), VERSION.as_bytes())?;
@@ -93,22 +134,32 @@ impl ImageLayout {
         Ok(Descriptor::new(media_type, &sha256, bytes.len() as u64))
     }
 
-    /// Writes the index with one image under a tag; `name` is its name for engines.
-    pub fn write_index(&self, image: &Descriptor, tag: &str, name: &str) -> Result<(), Error> {
+    /// Writes the index with one image.
+    pub fn write_index(&self, image: &Descriptor, names: ImageNames<'_>) -> Result<(), Error> {
         let mut image = image.clone();
-        image.annotations.insert(TAG.to_owned(), tag.to_owned());
-        image.annotations.insert(NAME.to_owned(), name.to_owned());
+        for (key, value) in [
+            (TAG, names.tag),
+            (NAME, names.engine),
+            (BUILT, names.image),
+        ] {
+            image.annotations.insert(key.to_owned(), value.to_owned());
+        }
+        self.write_manifests(vec![image])
+    }
+
+    fn write_manifests(&self, manifests: Vec<Descriptor>) -> Result<(), Error> {
         let index = ImageIndex {
             schema_version: 2,
             media_type: Some(MediaType::INDEX.to_owned()),
-            manifests: vec![image],
+            manifests,
             annotations: BTreeMap::new(),
         };
         let bytes = serde_json::to_vec(&index).unwrap_or_default();
-        Ok(files::write_atomic(
-            &self.directory.join("index.json"),
-            &bytes,
-        )?)
+        Ok(files::write_atomic(&self.index(), &bytes)?)
+    }
+
+    fn index(&self) -> PathBuf {
+        self.directory.join(INDEX)
     }
 
     /// Removes blobs that are not among `kept`, such as those of an earlier build in the same directory.

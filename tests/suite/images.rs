@@ -835,6 +835,49 @@ fn an_image_has_no_earlier_image_in_it() {
     assert_eq!(digest(&sandbox, &layout), first);
 }
 
+#[test]
+fn an_image_replaces_only_an_earlier_build_of_itself() {
+    let server = Server::start();
+    let more = "[images.worker]\ncmd = [\"just\"]\n";
+    let sandbox = project(&server, Sandbox::odd()).manifest(&format!("{MANIFEST}{more}"));
+    let build = |arguments: &[&str]| {
+        sandbox.devsh(&[&["image", "build", "--trust"], arguments].concat())
+    };
+    let index = sandbox.project().join("layout/index.json");
+    build(&["-o", "layout"]).success();
+    build(&["-o", "layout", "--tag", "2"]).success();
+    let before = fs::read(&index).unwrap();
+    build(&["worker", "-o", "layout"]).error(&["`layout` has another image", "`-o DIR`"]);
+    assert_eq!(fs::read(&index).unwrap(), before);
+    // Another program adds an image, or puts one in the place of the built one.
+    let mut changed: serde_json::Value = serde_json::from_slice(&before).unwrap();
+    let built = changed["manifests"][0].clone();
+    let mut other = built.clone();
+    let names = other["annotations"].as_object_mut().unwrap();
+    names.retain(|key, _| key == "org.opencontainers.image.ref.name");
+    for images in [vec![built, other.clone()], vec![other]] {
+        changed["manifests"] = images.into();
+        let text = changed.to_string();
+        fs::write(&index, &text).unwrap();
+        build(&["-o", "layout"]).error(&["`layout` has another image"]);
+        assert_eq!(fs::read_to_string(&index).unwrap(), text);
+    }
+    // Directories that are no layouts.
+    sandbox.write("public/index.json", "{\"mine\": 1}");
+    for output in ["public", "notes", "."] {
+        build(&["-o", output]).error(&[&format!("`{output}` has other files than an image")]);
+        assert!(!sandbox.project().join(output).join("blobs").exists());
+    }
+    let mine = fs::read(sandbox.project().join("public/index.json")).unwrap();
+    assert_eq!(mine, b"{\"mine\": 1}");
+    // A build that fails leaves a layout for the next one.
+    fs::create_dir(sandbox.project().join("new")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.project().join("link")).unwrap();
+    build(&["-o", "new"]).error(&["`link` is a symlink"]);
+    fs::remove_file(sandbox.project().join("link")).unwrap();
+    build(&["-o", "new"]).success();
+}
+
 /// Packages of the index on the Python of a conda prefix: both name places, and neither is that of this machine.
 #[test]
 fn wheels_on_the_python_of_conda_run_in_a_container() {

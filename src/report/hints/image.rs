@@ -10,6 +10,9 @@ impl From<&image::Error> for Failure {
                 .hint("`.git`, `.venv`, env files and `devshell.local.toml` never belong into an image; for others change `.dockerignore`"),
             image::Error::LinkAbove(_) => Self::new(error.to_string())
                 .hint("name the directory that the symlink leads to"),
+            image::Error::OtherFiles(_) | image::Error::OtherImage(_) => Self::new(error.to_string())
+                .note("a build replaces only an earlier build of the same image")
+                .hint("name a new directory: `-o DIR`"),
             image::Error::HostPath { .. }
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
