@@ -27,6 +27,12 @@ pub enum Error {
     /// A file that is neither a file, a directory nor a symlink.
     #[error("`{}` is no regular file", .0.display())]
     Special(PathBuf),
+    /// A file whose name is not UTF-8.
+    #[error("the name of `{}` is not UTF-8", .0.display())]
+    OddName(PathBuf),
+    /// A place in the image whose name would remove a file of the layers below.
+    #[error("`{0}` cannot be in an image: a name that begins with `.wh.` removes files of the layers below")]
+    Whiteout(String),
     /// A pattern of an ignore file.
     #[error("`{file}`: {reason}")]
     IgnoreFile { file: String, reason: String },

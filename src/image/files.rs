@@ -17,6 +17,8 @@ use crate::util::files;
 const RECORDS: &str = ".devsh-";
 /// The bytes of the beginning of a file that decide whether it is text.
 const HEAD: usize = 8192;
+/// Names in a layer that begin so remove files of the layers below.
+const WHITEOUT: &str = ".wh.";
 
 /// The files of one layer by their paths in the image, without a leading `/`.
 #[derive(Debug, Default)]
@@ -76,7 +78,7 @@ impl LayerFiles {
     /// Adds a store object, with the paths of the store in its text rewritten.
     pub fn add_object(&mut self, object: ObjectFiles<'_>) -> Result<(), Error> {
         let to = inside(object.to);
-        self.put(&to, LayerEntry::Directory);
+        self.put(&to, LayerEntry::Directory)?;
         for member in object.members {
             let path = object.object.join(member);
             self.add_member(&path, &join(&to, member), object.relocation)?;
@@ -126,7 +128,7 @@ impl LayerFiles {
     ) -> Result<(), Error> {
         let found = fs::symlink_metadata(source).map_err(files::at("read", source))?;
         if found.is_dir() {
-            self.put(to, LayerEntry::Directory);
+            self.put(to, LayerEntry::Directory)?;
             let is_root = source == copied.root;
             if !is_root {
                 git.push(IgnoreFiles::git(source)?);
@@ -136,8 +138,7 @@ impl LayerFiles {
                 if copied.ignored.is_ignored(&path, is_dir, git) {
                     continue;
                 }
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                self.copy(copied, &path, &join(to, &name), git)?;
+                self.copy(copied, &path, &join(to, file_name(&path)?), git)?;
             }
             if !is_root {
                 git.pop();
@@ -145,11 +146,11 @@ impl LayerFiles {
         } else if found.is_symlink() {
             refuse_link(copied.root, source)?;
             let target = fs::read_link(source).map_err(files::at("read", source))?;
-            self.put(to, LayerEntry::Symlink(target));
+            self.put(to, LayerEntry::Symlink(target))?;
         } else if found.is_file() {
             let executable = found.permissions().mode() & 0o111 != 0;
             let source = source.to_owned();
-            self.put(to, LayerEntry::File { source, executable });
+            self.put(to, LayerEntry::File { source, executable })?;
         } else {
             return Err(Error::Special(source.to_owned()));
         }
@@ -157,13 +158,13 @@ impl LayerFiles {
     }
 
     fn add_tree(&mut self, source: &Path, to: &str, relocation: &Relocation) -> Result<(), Error> {
-        self.put(to, LayerEntry::Directory);
+        self.put(to, LayerEntry::Directory)?;
         for path in files::list(source)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = file_name(&path)?;
             if name.starts_with(RECORDS) {
                 continue;
             }
-            let place = join(to, &name);
+            let place = join(to, name);
             if path.is_dir() && !path.is_symlink() {
                 self.add_tree(&path, &place, relocation)?;
             } else {
@@ -182,11 +183,11 @@ impl LayerFiles {
     ) -> Result<(), Error> {
         let found = fs::symlink_metadata(path).map_err(files::at("read", path))?;
         if found.is_dir() {
-            self.put(place, LayerEntry::Directory);
+            self.put(place, LayerEntry::Directory)?;
         } else if found.is_symlink() {
             let target = fs::read_link(path).map_err(files::at("read", path))?;
             let target = relocation.path(&target).unwrap_or(target);
-            self.put(place, LayerEntry::Symlink(target));
+            self.put(place, LayerEntry::Symlink(target))?;
         } else if found.is_file() {
             let executable = found.permissions().mode() & 0o111 != 0;
             let entry = match relocated(path, relocation)? {
@@ -196,7 +197,7 @@ impl LayerFiles {
                     executable,
                 },
             };
-            self.put(place, entry);
+            self.put(place, entry)?;
         } else {
             return Err(Error::Special(path.to_owned()));
         }
@@ -204,7 +205,10 @@ impl LayerFiles {
     }
 
     /// Adds an entry and the directories above it.
-    fn put(&mut self, path: &str, entry: LayerEntry) {
+    fn put(&mut self, path: &str, entry: LayerEntry) -> Result<(), Error> {
+        if path.split('/').any(|name| name.starts_with(WHITEOUT)) {
+            return Err(Error::Whiteout(format!("/{path}")));
+        }
         let mut above = path;
         while let Some((parent, _)) = above.rsplit_once('/') {
             self.entries
@@ -212,13 +216,11 @@ impl LayerFiles {
                 .or_insert(LayerEntry::Directory);
             above = parent;
         }
-        if path.is_empty() {
-            return;
-        }
         let is_directory = matches!(entry, LayerEntry::Directory);
-        if !is_directory || !self.entries.contains_key(path) {
+        if !path.is_empty() && (!is_directory || !self.entries.contains_key(path)) {
             self.entries.insert(path.to_owned(), entry);
         }
+        Ok(())
     }
 
     /// Writes the layer into a directory of blobs.
@@ -253,6 +255,12 @@ fn join(directory: &str, name: &str) -> String {
     } else {
         format!("{directory}/{name}")
     }
+}
+
+/// Returns the name of a file, which layers have as UTF-8.
+fn file_name(path: &Path) -> Result<&str, Error> {
+    let name = path.file_name().unwrap_or_default().to_str();
+    name.ok_or_else(|| Error::OddName(path.to_owned()))
 }
 
 /// Refuses a symlink that leads out of the project: its target is not part of what the user copies.

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -876,6 +876,29 @@ fn an_image_replaces_only_an_earlier_build_of_itself() {
     build(&["-o", "new"]).error(&["`link` is a symlink"]);
     fs::remove_file(sandbox.project().join("link")).unwrap();
     build(&["-o", "new"]).success();
+}
+
+#[test]
+fn names_that_layers_cannot_have_are_errors() {
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::new());
+    let build = || sandbox.devsh(&["image", "build", "--trust"]);
+    for name in ["app/.wh.etc", "app/.wh..wh..opq", ".wh.d/file"] {
+        sandbox.write(name, "");
+        build().error(&[
+            &format!("`/app/{}` cannot be in an image", name.trim_end_matches("/file")),
+            "devshell.toml:7",
+            ".dockerignore",
+        ]);
+        fs::remove_file(sandbox.project().join(name)).unwrap();
+    }
+    fs::remove_dir(sandbox.project().join(".wh.d")).unwrap();
+    let odd = sandbox.project().join(OsStr::from_bytes(b"app/\xff"));
+    fs::write(&odd, "").unwrap();
+    build().error(&["app/", "` is not UTF-8", "devshell.toml:7"]);
+    fs::remove_file(&odd).unwrap();
+    sandbox.write("devshell.toml", MANIFEST.replace("\"/app\" }", "\"/a/.wh.x\" }"));
+    build().error(&["`/a/.wh.x` cannot be in an image", "devshell.toml:7"]);
 }
 
 /// Packages of the index on the Python of a conda prefix: both name places, and neither is that of this machine.

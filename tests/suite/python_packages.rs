@@ -821,6 +821,9 @@ fn git_for_a_package_is_not_a_program_of_the_project() {
     sandbox.allow();
     assert_eq!(python(&sandbox, "import helper_lib; print(1)"), "1\n");
     assert!(!ran.exists());
+}
+
+#[test]
 fn a_project_without_dependencies_is_installed() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -13,6 +13,8 @@ impl From<&image::Error> for Failure {
             image::Error::OtherFiles(_) | image::Error::OtherImage(_) => Self::new(error.to_string())
                 .note("a build replaces only an earlier build of the same image")
                 .hint("name a new directory: `-o DIR`"),
+            image::Error::OddName(_) | image::Error::Whiteout(_) => Self::new(error.to_string())
+                .hint("give it another name, or name it in `.dockerignore`"),
             image::Error::HostPath { .. }
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
