@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
+    fs::{File, Metadata},
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
@@ -190,8 +191,22 @@ impl Access {
         Ok(())
     }
 
+    /// Opens a regular file that no other user could have changed; nothing if there is no such file.
+    pub fn open<E>(&mut self, path: &Path) -> Result<Option<(File, Metadata)>, E>
+    where
+        E: From<files::Error> + From<Exposure>,
+    {
+        // The kind of the file is checked first: a message about the mode of a device would help no one.
+        let opened = files::open_regular(path)?;
+        self.check(path)?;
+        if let Some((_, metadata)) = &opened {
+            self.check_open(path, metadata)?;
+        }
+        Ok(opened)
+    }
+
     /// Checks an open file: the file at its path may have been replaced since.
-    pub fn check_open(&self, path: &Path, metadata: &std::fs::Metadata) -> Result<(), Exposure> {
+    pub fn check_open(&self, path: &Path, metadata: &Metadata) -> Result<(), Exposure> {
         self.user.map_or(Ok(()), |user| {
             self.judge(user, path, Rights::from(metadata))
         })
@@ -238,8 +253,8 @@ impl Rights {
     }
 }
 
-impl From<&std::fs::Metadata> for Rights {
-    fn from(metadata: &std::fs::Metadata) -> Self {
+impl From<&Metadata> for Rights {
+    fn from(metadata: &Metadata) -> Self {
         Self {
             owner: metadata.uid(),
             group: metadata.gid(),

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::util::files;
+use crate::{config::ownership::Exposure, util::files};
 
 /// A failure to make an image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     File(#[from] files::Error),
+    /// Other users could change a file of the project.
+    #[error(transparent)]
+    Exposed(#[from] Exposure),
     /// A file has a path of this machine that has no counterpart in the image.
     #[error("`{}` contains `{path}`, a path of this machine", file.display())]
     HostPath { file: PathBuf, path: String },
@@ -31,11 +34,16 @@ pub enum Error {
     #[error("the name of `{}` is not UTF-8", .0.display())]
     OddName(PathBuf),
     /// A place in the image whose name would remove a file of the layers below.
-    #[error("`{0}` cannot be in an image: a name that begins with `.wh.` removes files of the layers below")]
+    #[error(
+        "`{0}` cannot be in an image: a name that begins with `.wh.` removes files of the layers below"
+    )]
     Whiteout(String),
-    /// A pattern of an ignore file.
-    #[error("`{file}`: {reason}")]
-    IgnoreFile { file: String, reason: String },
+    /// A line of an ignore file that is no pattern.
+    #[error("a pattern is not valid ({}:{line})", file.display())]
+    IgnorePattern { file: PathBuf, line: usize },
+    /// An ignore file whose patterns are too large together.
+    #[error("`{}` has too many patterns", .0.display())]
+    IgnoreFile(PathBuf),
     /// A directory for an image with files that devsh did not write.
     #[error("`{}` has other files than an image", .0.display())]
     OtherFiles(PathBuf),

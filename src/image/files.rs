@@ -10,8 +10,8 @@ use std::{
 
 use ignore::gitignore::Gitignore;
 
-use super::{Error, IgnoreFiles, ImageLayer, LayerWriter, Relocation};
-use crate::util::files;
+use super::{Error, IgnoreFiles, ImageLayer, LayerWriter, Relocation, ignore_files::refuse_link};
+use crate::{config::ownership::Access, util::files};
 
 /// Names of devsh's own records begin so. They describe this machine's store.
 const RECORDS: &str = ".devsh-";
@@ -70,6 +70,24 @@ pub struct CopiedFiles<'a> {
     pub ignored: &'a IgnoreFiles,
 }
 
+/// A walk through files of the project.
+struct CopyWalk<'a> {
+    copied: CopiedFiles<'a>,
+    /// The rule for whose files may be copied.
+    access: &'a mut Access,
+    /// The `.gitignore` files of the directories on the way, the outermost first.
+    git: Vec<Gitignore>,
+}
+
+impl CopyWalk<'_> {
+    /// Reads the `.gitignore` of the next directory on the way.
+    fn enter(&mut self, directory: &Path) -> Result<(), Error> {
+        let patterns = IgnoreFiles::git(self.copied.root, directory, self.access)?;
+        self.git.push(patterns);
+        Ok(())
+    }
+}
+
 impl LayerFiles {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -92,18 +110,27 @@ impl LayerFiles {
         self.add_tree(profile.profile, &to, profile.relocation)
     }
 
-    /// Adds files of the project. Links out of the project are refused.
-    pub fn add_copied(&mut self, copied: CopiedFiles<'_>) -> Result<(), Error> {
+    /// Adds files of the project that no other user can change. Links out of the project are refused.
+    pub fn add_copied(
+        &mut self,
+        copied: CopiedFiles<'_>,
+        access: &mut Access,
+    ) -> Result<(), Error> {
         let source = copied.root.join(copied.from);
         if fs::symlink_metadata(&source).is_err() {
             return Err(Error::NothingToCopy(copied.from.to_owned()));
         }
+        let git = copied.ignored.git_above(copied.root, access)?;
+        let mut walk = CopyWalk {
+            copied,
+            access,
+            git,
+        };
         // The parents of the path have their own `.gitignore` files.
-        let mut git = copied.ignored.git_above(copied.root)?;
         let mut place = copied.root.to_owned();
         for part in Path::new(copied.from) {
             if place != copied.root {
-                git.push(IgnoreFiles::git(&place)?);
+                walk.enter(&place)?;
             }
             if place.is_symlink() {
                 return Err(Error::LinkAbove(copied.from.to_owned()));
@@ -116,38 +143,32 @@ impl LayerFiles {
                 return Err(Error::IgnoredCopy(copied.from.to_owned()));
             }
         }
-        self.copy(&copied, &source, &inside(copied.to), &mut git)
+        self.copy(&mut walk, &source, &inside(copied.to))
     }
 
-    fn copy(
-        &mut self,
-        copied: &CopiedFiles<'_>,
-        source: &Path,
-        to: &str,
-        git: &mut Vec<Gitignore>,
-    ) -> Result<(), Error> {
+    fn copy(&mut self, walk: &mut CopyWalk<'_>, source: &Path, to: &str) -> Result<(), Error> {
         let found = fs::symlink_metadata(source).map_err(files::at("read", source))?;
         if found.is_dir() {
             self.put(to, LayerEntry::Directory)?;
-            let is_root = source == copied.root;
+            let is_root = source == walk.copied.root;
             if !is_root {
-                git.push(IgnoreFiles::git(source)?);
+                walk.enter(source)?;
             }
             for path in files::list(source)? {
                 let is_dir = path.is_dir() && !path.is_symlink();
-                if copied.ignored.is_ignored(&path, is_dir, git) {
-                    continue;
+                if !walk.copied.ignored.is_ignored(&path, is_dir, &walk.git) {
+                    self.copy(walk, &path, &join(to, file_name(&path)?))?;
                 }
-                self.copy(copied, &path, &join(to, file_name(&path)?), git)?;
             }
             if !is_root {
-                git.pop();
+                walk.git.pop();
             }
         } else if found.is_symlink() {
-            refuse_link(copied.root, source)?;
+            refuse_link(walk.copied.root, source)?;
             let target = fs::read_link(source).map_err(files::at("read", source))?;
             self.put(to, LayerEntry::Symlink(target))?;
         } else if found.is_file() {
+            walk.access.check(source)?;
             let executable = found.permissions().mode() & 0o111 != 0;
             let source = source.to_owned();
             self.put(to, LayerEntry::File { source, executable })?;
@@ -261,19 +282,6 @@ fn join(directory: &str, name: &str) -> String {
 fn file_name(path: &Path) -> Result<&str, Error> {
     let name = path.file_name().unwrap_or_default().to_str();
     name.ok_or_else(|| Error::OddName(path.to_owned()))
-}
-
-/// Refuses a symlink that leads out of the project: its target is not part of what the user copies.
-fn refuse_link(root: &Path, path: &Path) -> Result<(), Error> {
-    if !path.is_symlink() {
-        return Ok(());
-    }
-    let target = fs::canonicalize(path).map_err(files::at("read", path))?;
-    if target.starts_with(root) {
-        return Ok(());
-    }
-    let shown = path.strip_prefix(root).unwrap_or(path);
-    Err(Error::OutsideLink(shown.display().to_string()))
 }
 
 /// Returns the text of a file with its paths rewritten, if it is text and has any.

@@ -1,14 +1,19 @@
 //! The files of a project that an image leaves out: those of `.dockerignore` and of `.gitignore`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::Error;
-use crate::util::files;
+use crate::{config::ownership::Access, util::files};
 
 /// The longest accepted ignore file, in bytes.
 const LIMIT: u64 = 1 << 20;
+/// The file with the patterns of a repository that are not committed.
+const EXCLUDE: &str = "info/exclude";
 /// Never in an image: the history, values for one machine, local files of devsh and the environment of an editor.
 ///
 /// Ignore files cannot take them back, because a pull can change those.
@@ -41,8 +46,8 @@ pub struct IgnoreFiles {
 pub struct WorkTree<'a> {
     /// The directory at its top.
     pub top: &'a Path,
-    /// Its file with patterns that are not committed.
-    pub exclude: &'a Path,
+    /// The directory that its worktrees share, with the patterns that are not committed.
+    pub git: &'a Path,
 }
 
 impl IgnoreFiles {
@@ -51,36 +56,41 @@ impl IgnoreFiles {
         root: &Path,
         left_out: Vec<PathBuf>,
         work_tree: Option<WorkTree<'_>>,
+        access: &mut Access,
     ) -> Result<Self, Error> {
-        let mut docker = GitignoreBuilder::new(root);
-        let text = text(&root.join(".dockerignore"))?;
-        for line in text.lines() {
-            if let Some(pattern) = docker_pattern(line) {
-                add(&mut docker, ".dockerignore", &pattern)?;
-            }
-        }
-        let mut always = GitignoreBuilder::new(root);
-        for pattern in ALWAYS {
-            add(&mut always, "devsh", pattern)?;
-        }
+        let docker = root.join(".dockerignore");
+        let text = read_text(root, &docker, access)?;
         Ok(Self {
-            docker: build(&docker, ".dockerignore")?,
-            always: build(&always, "devsh")?,
+            docker: parse(root, &docker, text.lines().map(docker_pattern))?,
+            always: parse(root, root, ALWAYS.into_iter().map(ToOwned::to_owned))?,
             left_out,
-            above: work_tree.map_or_else(|| Ok(Vec::new()), |tree| tree.patterns_above(root))?,
+            above: match work_tree {
+                Some(tree) => tree.patterns_above(root, access)?,
+                None => Vec::new(),
+            },
         })
     }
 
     /// Returns the patterns of the repository for the directories above the project and for its own, the outermost first.
-    pub(super) fn git_above(&self, root: &Path) -> Result<Vec<Gitignore>, Error> {
+    pub(super) fn git_above(
+        &self,
+        root: &Path,
+        access: &mut Access,
+    ) -> Result<Vec<Gitignore>, Error> {
         let mut all = self.above.clone();
-        all.push(Self::git(root)?);
+        all.push(Self::git(root, root, access)?);
         Ok(all)
     }
 
-    /// Reads the `.gitignore` of one directory.
-    pub(super) fn git(directory: &Path) -> Result<Gitignore, Error> {
-        patterns(directory, &directory.join(".gitignore"))
+    /// Reads the `.gitignore` of a directory in the project or repository at `top`.
+    pub(super) fn git(
+        top: &Path,
+        directory: &Path,
+        access: &mut Access,
+    ) -> Result<Gitignore, Error> {
+        let file = directory.join(".gitignore");
+        let text = read_text(top, &file, access)?;
+        parse(directory, &file, text.lines().map(ToOwned::to_owned))
     }
 
     /// Returns whether a path is left out; `git` has the files of its parents, the outermost first.
@@ -103,60 +113,76 @@ impl IgnoreFiles {
 }
 
 impl WorkTree<'_> {
-    fn patterns_above(&self, root: &Path) -> Result<Vec<Gitignore>, Error> {
+    fn patterns_above(&self, root: &Path, access: &mut Access) -> Result<Vec<Gitignore>, Error> {
+        let text = read_text(self.git, &self.git.join(EXCLUDE), access)?;
+        let lines = text.lines().map(ToOwned::to_owned);
+        let mut patterns = vec![parse(self.top, &self.git.join(EXCLUDE), lines)?];
         let mut above: Vec<_> = root.ancestors().skip(1).collect();
         above.retain(|directory| directory.starts_with(self.top));
-        let own = above
-            .iter()
-            .rev()
-            .map(|directory| IgnoreFiles::git(directory));
-        std::iter::once(patterns(self.top, self.exclude))
-            .chain(own)
-            .collect()
+        for directory in above.iter().rev() {
+            patterns.push(IgnoreFiles::git(self.top, directory, access)?);
+        }
+        Ok(patterns)
     }
 }
 
-/// Reads a file with patterns for `directory`.
-fn patterns(directory: &Path, file: &Path) -> Result<Gitignore, Error> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let mut builder = GitignoreBuilder::new(directory);
-    for line in text(file)?.lines() {
-        add(&mut builder, &name, line)?;
-    }
-    build(&builder, &name)
-}
-
-/// Returns a pattern of `.dockerignore` in the language of `.gitignore`: the former begin at the root.
-fn docker_pattern(line: &str) -> Option<String> {
+/// Returns a line of `.dockerignore` in the language of `.gitignore`: the patterns of the former begin at the root.
+fn docker_pattern(line: &str) -> String {
     let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
+    if line.starts_with('#') {
+        return String::new();
     }
     let (sign, pattern) = match line.strip_prefix('!') {
         Some(pattern) => ("!", pattern.trim_start()),
         None => ("", line),
     };
     let pattern = pattern.trim_start_matches("./").trim_start_matches('/');
-    (!pattern.is_empty()).then(|| format!("{sign}/{}", pattern.trim_end_matches('/')))
+    if pattern.is_empty() {
+        return String::new();
+    }
+    format!("{sign}/{}", pattern.trim_end_matches('/'))
 }
 
-fn text(path: &Path) -> Result<String, Error> {
-    let bytes = files::read_bounded(path, LIMIT)?.unwrap_or_default();
+/// Reads an ignore file that no other user can change and that is below `top`.
+fn read_text(top: &Path, path: &Path, access: &mut Access) -> Result<String, Error> {
+    refuse_link(top, path)?;
+    let Some((file, metadata)) = access.open::<Error>(path)? else {
+        return Ok(String::new());
+    };
+    let bytes = files::read_open(file, &metadata, path, LIMIT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn add(builder: &mut GitignoreBuilder, file: &str, line: &str) -> Result<(), Error> {
-    let added = builder.add_line(None, line);
-    added.map(|_| ()).map_err(|error| invalid(file, &error))
-}
-
-fn build(builder: &GitignoreBuilder, file: &str) -> Result<Gitignore, Error> {
-    builder.build().map_err(|error| invalid(file, &error))
-}
-
-fn invalid(file: &str, error: &ignore::Error) -> Error {
-    Error::IgnoreFile {
-        file: file.to_owned(),
-        reason: error.to_string(),
+/// Refuses a path that leads out of the project or repository by symlinks: what is there is not part of it.
+pub(super) fn refuse_link(top: &Path, path: &Path) -> Result<(), Error> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
     }
+    let real = |path: &Path| fs::canonicalize(path).map_err(files::at("read", path));
+    if real(path)?.starts_with(real(top)?) {
+        return Ok(());
+    }
+    let shown = path.strip_prefix(top).unwrap_or(path);
+    Err(Error::OutsideLink(shown.display().to_string()))
+}
+
+/// Parses the lines of an ignore file, whose patterns are for `directory`.
+///
+/// The errors do not have the text of the lines.
+fn parse(
+    directory: &Path,
+    file: &Path,
+    lines: impl Iterator<Item = String>,
+) -> Result<Gitignore, Error> {
+    let mut builder = GitignoreBuilder::new(directory);
+    for (index, line) in lines.enumerate() {
+        builder
+            .add_line(None, &line)
+            .map_err(|_| Error::IgnorePattern {
+                file: file.to_owned(),
+                line: index + 1,
+            })?;
+    }
+    let built = builder.build();
+    built.map_err(|_| Error::IgnoreFile(file.to_owned()))
 }

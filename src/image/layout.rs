@@ -137,11 +137,7 @@ impl ImageLayout {
     /// Writes the index with one image.
     pub fn write_index(&self, image: &Descriptor, names: ImageNames<'_>) -> Result<(), Error> {
         let mut image = image.clone();
-        for (key, value) in [
-            (TAG, names.tag),
-            (NAME, names.engine),
-            (BUILT, names.image),
-        ] {
+        for (key, value) in [(TAG, names.tag), (NAME, names.engine), (BUILT, names.image)] {
             image.annotations.insert(key.to_owned(), value.to_owned());
         }
         self.write_manifests(vec![image])

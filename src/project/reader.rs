@@ -390,13 +390,9 @@ pub(super) fn read_checked(
     path: &Path,
     size: SizeLimit,
 ) -> Result<Option<(Vec<u8>, Stamp)>, Error> {
-    // The kind of the file is checked first: a message about the mode of a device would help no one.
-    let Some((file, metadata)) = files::open_regular(path)? else {
-        access.check(path)?;
+    let Some((file, metadata)) = access.open::<Error>(path)? else {
         return Ok(None);
     };
-    access.check(path)?;
-    access.check_open(path, &metadata)?;
     if metadata.len() > size.left {
         let when = if size.whole < PROJECT_SIZE {
             " before you allow it"

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt as _},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -840,9 +840,8 @@ fn an_image_replaces_only_an_earlier_build_of_itself() {
     let server = Server::start();
     let more = "[images.worker]\ncmd = [\"just\"]\n";
     let sandbox = project(&server, Sandbox::odd()).manifest(&format!("{MANIFEST}{more}"));
-    let build = |arguments: &[&str]| {
-        sandbox.devsh(&[&["image", "build", "--trust"], arguments].concat())
-    };
+    let build =
+        |arguments: &[&str]| sandbox.devsh(&[&["image", "build", "--trust"], arguments].concat());
     let index = sandbox.project().join("layout/index.json");
     build(&["-o", "layout"]).success();
     build(&["-o", "layout", "--tag", "2"]).success();
@@ -886,7 +885,10 @@ fn names_that_layers_cannot_have_are_errors() {
     for name in ["app/.wh.etc", "app/.wh..wh..opq", ".wh.d/file"] {
         sandbox.write(name, "");
         build().error(&[
-            &format!("`/app/{}` cannot be in an image", name.trim_end_matches("/file")),
+            &format!(
+                "`/app/{}` cannot be in an image",
+                name.trim_end_matches("/file")
+            ),
             "devshell.toml:7",
             ".dockerignore",
         ]);
@@ -897,8 +899,62 @@ fn names_that_layers_cannot_have_are_errors() {
     fs::write(&odd, "").unwrap();
     build().error(&["app/", "` is not UTF-8", "devshell.toml:7"]);
     fs::remove_file(&odd).unwrap();
-    sandbox.write("devshell.toml", MANIFEST.replace("\"/app\" }", "\"/a/.wh.x\" }"));
+    sandbox.write(
+        "devshell.toml",
+        MANIFEST.replace("\"/app\" }", "\"/a/.wh.x\" }"),
+    );
     build().error(&["`/a/.wh.x` cannot be in an image", "devshell.toml:7"]);
+}
+
+#[test]
+fn ignore_files_are_checked_as_other_files_of_a_project() {
+    let server = Server::start();
+    let sandbox = Sandbox::new().served_by(&server);
+    let root = sandbox.home().join("repository");
+    let project = root.join("project");
+    fs::create_dir_all(project.join("app")).unwrap();
+    fs::create_dir_all(root.join(".git/info")).unwrap();
+    fs::create_dir(root.join(".git/objects")).unwrap();
+    fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    fs::write(project.join("app/file"), "").unwrap();
+    fs::write(
+        project.join("devshell.toml"),
+        "[image]\nbase = \"scratch\"\ncopy = [{ from = \"app\", to = \"/app\" }]\n",
+    )
+    .unwrap();
+    let secret = sandbox.home().join("secret");
+    fs::write(&secret, "# first\nSECRET{a[z\n").unwrap();
+    let build = || {
+        let mut command = sandbox.command("devsh");
+        command
+            .args(["image", "build", "--trust"])
+            .current_dir(&project);
+        sandbox.outcome(&mut command)
+    };
+    build().success();
+    let files = [
+        project.join(".dockerignore"),
+        project.join(".gitignore"),
+        project.join("app/.gitignore"),
+        root.join(".gitignore"),
+        root.join(".git/info/exclude"),
+    ];
+    for file in &files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        std::os::unix::fs::symlink(&secret, file).unwrap();
+        build().error(&[name, "is a symlink that leads out of the project"]);
+        fs::remove_file(file).unwrap();
+        fs::copy(&secret, file).unwrap();
+        let outcome = build().error(&["a pattern is not valid", &format!("{name}:2")]);
+        assert!(!outcome.stderr.contains("SECRET"), "{outcome}");
+        fs::write(file, "").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
+        build().error(&[name, "can be changed by every user", "chmod o-w"]);
+        fs::remove_file(file).unwrap();
+    }
+    let copied = project.join("app/file");
+    fs::set_permissions(&copied, fs::Permissions::from_mode(0o666)).unwrap();
+    build().error(&["app/file", "can be changed by every user", "chmod o-w"]);
 }
 
 /// Packages of the index on the Python of a conda prefix: both name places, and neither is that of this machine.

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     app::session::Session,
     builder::BuiltShell,
+    config::ownership::Access,
     image::{
         self, CopiedFiles, IgnoreFiles, ImageLayer, ImageLayout, LayerFiles, ObjectFiles,
         ProfileFiles, Relocation, WorkTree,
@@ -134,16 +135,21 @@ pub(super) fn write_layers(
             iter::once(place).chain(target)
         });
         let left_out = target.outputs.iter().cloned().chain(env_files).collect();
-        let ignored = read_ignored(project.root(), left_out)?;
+        let shared = &session.config()?.trust.shared;
+        let mut access = Access::of(session.context, project.root(), shared);
+        let ignored = read_ignored(project.root(), left_out, &mut access)?;
         let mut copied = LayerFiles::default();
         for rule in &request.copy {
             copied
-                .add_copied(CopiedFiles {
-                    root: project.root(),
-                    from: rule.from.value.as_str(),
-                    to: rule.to.as_str(),
-                    ignored: &ignored,
-                })
+                .add_copied(
+                    CopiedFiles {
+                        root: project.root(),
+                        from: rule.from.value.as_str(),
+                        to: rule.to.as_str(),
+                        ignored: &ignored,
+                    },
+                    &mut access,
+                )
                 .map_err(|error| {
                     Failure::from(error).note(format!("{} asks for it", rule.from.origin))
                 })?;
@@ -154,18 +160,20 @@ pub(super) fn write_layers(
 }
 
 /// Reads the patterns for what an image must not have of the project.
-fn read_ignored(root: &Path, left_out: Vec<PathBuf>) -> Result<IgnoreFiles, Failure> {
+fn read_ignored(
+    root: &Path,
+    left_out: Vec<PathBuf>,
+    access: &mut Access,
+) -> Result<IgnoreFiles, Failure> {
     let repository = Repository::of(root);
-    let place = repository.as_ref().and_then(|repository| {
-        let top = root
-            .ancestors()
-            .find(|top| top.join(&repository.below) == root)?;
-        Some((top, repository.common.join("info/exclude")))
+    let work_tree = repository.as_ref().and_then(|repository| {
+        let mut above = root.ancestors();
+        Some(WorkTree {
+            top: above.find(|top| top.join(&repository.below) == root)?,
+            git: &repository.common,
+        })
     });
-    let work_tree = place
-        .as_ref()
-        .map(|(top, exclude)| WorkTree { top, exclude });
-    Ok(IgnoreFiles::read(root, left_out, work_tree)?)
+    Ok(IgnoreFiles::read(root, left_out, work_tree, access)?)
 }
 
 /// Returns the place of an environment on the Python of a conda prefix, whose name in the store depends on the place

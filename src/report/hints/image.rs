@@ -6,6 +6,9 @@ impl From<&image::Error> for Failure {
     fn from(error: &image::Error) -> Self {
         match error {
             image::Error::File(error) => Self::from(error),
+            image::Error::Exposed(exposure) => Self::from(exposure),
+            image::Error::IgnorePattern { .. } => Self::new(error.to_string())
+                .hint("close each `[` and `{`, or write `\\` before them"),
             image::Error::IgnoredCopy(_) => Self::new(error.to_string())
                 .hint("`.git`, `.venv`, env files and `devshell.local.toml` never belong into an image; for others change `.dockerignore`"),
             image::Error::LinkAbove(_) => Self::new(error.to_string())
@@ -19,7 +22,7 @@ impl From<&image::Error> for Failure {
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
             | image::Error::Special(_)
-            | image::Error::IgnoreFile { .. }
+            | image::Error::IgnoreFile(_)
             | image::Error::OtherDigest(_)
             | image::Error::DamagedBlob(_) => Self::new(error.to_string()),
         }
