@@ -8,6 +8,7 @@ mod dedupe_tools;
 pub mod detect;
 mod dotted_keys;
 pub mod fact_groups;
+mod git_index;
 pub mod import_files;
 mod in_tree_code;
 pub mod layers;

@@ -39,16 +39,22 @@ pub enum Ruling {
 }
 
 impl TrustRules {
-    /// Returns the decision about the project at `root`, whose repository has these remotes.
-    pub fn ruling(&self, root: &Path, remotes: &[Remote]) -> Option<Ruling> {
-        let known = |remote: &Remote| self.remotes.iter().any(|known| remote.is_below(known));
+    /// Returns the decision about the project at `root`; `vouched` is true if the remotes of a repository that tracks it
+    /// are known.
+    pub fn ruling(&self, root: &Path, vouched: bool) -> Option<Ruling> {
         if self.denies(root) {
             Some(Ruling::Denied)
-        } else if holds(&self.allow, root) || (!remotes.is_empty() && remotes.iter().all(known)) {
+        } else if holds(&self.allow, root) || vouched {
             Some(Ruling::Allowed)
         } else {
             None
         }
+    }
+
+    /// Returns whether there are remotes and all are known.
+    pub fn knows(&self, remotes: &[Remote]) -> bool {
+        let known = |remote: &Remote| self.remotes.iter().any(|known| remote.is_below(known));
+        !remotes.is_empty() && remotes.iter().all(known)
     }
 
     /// Returns whether nothing in the directory `place` may be used.
@@ -107,7 +113,7 @@ mod tests {
             ("/nonexistent/home/src/a", Some(Ruling::Allowed)),
             ("/nonexistent/home", None),
         ] {
-            assert_eq!(rules.ruling(Path::new(path), &[]), expected, "{path}");
+            assert_eq!(rules.ruling(Path::new(path), false), expected, "{path}");
         }
     }
 
@@ -117,7 +123,7 @@ mod tests {
         let ruling = |urls: &[&str]| {
             let remotes: Vec<Remote> = urls.iter().filter_map(|url| Remote::of_url(url)).collect();
             assert_eq!(remotes.len(), urls.len());
-            rules.ruling(Path::new("/x"), &remotes)
+            rules.ruling(Path::new("/x"), rules.knows(&remotes))
         };
         let known = "https://github.com/acme/app.git";
         assert_eq!(ruling(&[known]), Some(Ruling::Allowed));

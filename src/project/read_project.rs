@@ -78,7 +78,7 @@ impl FoundProject {
         inputs.watch(&decisions.approval_path(root));
         inputs.watch(&decisions.denial_path(root));
         inputs.add_own(&context.directories.config);
-        let (ruling, repository) = ruling(&mut inputs, rules)?;
+        let (ruling, repository) = ruling(&mut inputs, place.kind, rules)?;
         let elsewhere = repository
             .iter()
             .flat_map(|repository| decisions.worktree_approvals(repository))
@@ -406,6 +406,7 @@ fn follow_presets(inputs: &mut Inputs) -> Result<Detection, Error> {
 /// Returns the ruling of the user's settings for a project, and its repository.
 fn ruling(
     inputs: &mut Inputs,
+    kind: ProjectKind,
     rules: &TrustRules,
 ) -> Result<(Option<Ruling>, Option<Repository>), files::Error> {
     let root = inputs.root().to_owned();
@@ -419,9 +420,23 @@ fn ruling(
     let repository =
         Repository::of(&root).filter(|repository| inputs.is_safe(&repository.config()));
     let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
-    let remotes = asked.map_or_else(Vec::new, |repository| {
+    let vouched = asked.is_some_and(|repository| {
         inputs.watch(&repository.config());
-        repository.remotes()
+        rules.knows(&repository.remotes()) && is_tracked(inputs, repository, kind)
     });
-    Ok((rules.ruling(&root, &remotes), repository))
+    Ok((rules.ruling(&root, vouched), repository))
+}
+
+/// Returns whether the project is a part of its repository. Git ignores other directories in a worktree, such as
+/// `node_modules`, and the remotes say nothing about those.
+fn is_tracked(inputs: &mut Inputs, repository: &Repository, kind: ProjectKind) -> bool {
+    let Some(index) = repository.index(inputs.root()) else {
+        return false;
+    };
+    let is_tracked = inputs.is_safe(&index) && repository.tracks(&index, kind);
+    // Git often writes the index. Only `git add` of the manifest matters.
+    if !is_tracked {
+        inputs.watch(&index);
+    }
+    is_tracked
 }

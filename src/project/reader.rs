@@ -352,11 +352,20 @@ impl OutsideFile {
 ///
 /// No symlink on the way may lead out of the directory.
 pub(super) fn peek(directory: &Path, name: impl AsRef<Path>) -> Option<Vec<u8>> {
+    peek_at_most(directory, name, PEEK_SIZE)
+}
+
+/// Reads such a file of at most `limit` bytes.
+pub(super) fn peek_at_most(
+    directory: &Path,
+    name: impl AsRef<Path>,
+    limit: u64,
+) -> Option<Vec<u8>> {
     let path = directory.join(name);
     if !is_inside(directory, &path) {
         return None;
     }
-    files::read_bounded(&path, PEEK_SIZE).ok().flatten()
+    files::read_bounded(&path, limit).ok().flatten()
 }
 
 /// Returns whether a file exists and is in a directory, wherever symlinks lead.

@@ -11,11 +11,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::reader::peek;
+use super::{
+    git_index,
+    locate::{MANIFEST, ProjectKind},
+    reader::{peek, peek_at_most},
+};
 use crate::{config::Remote, util::files};
 
 /// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
 pub const MAX_REPOSITORIES: usize = 16;
+
+/// The longest accepted index, in bytes. One of 400,000 files has about 50 MiB.
+const INDEX_SIZE: u64 = 128 << 20;
 
 /// A repository, and the place of a project in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +66,35 @@ impl Repository {
     /// Returns the path of the file with the remotes.
     pub fn config(&self) -> PathBuf {
         self.common.join("config")
+    }
+
+    /// Returns the directory of the worktree that has the project at `root`.
+    pub fn top<'r>(&self, root: &'r Path) -> Option<&'r Path> {
+        root.ancestors().nth(self.below.components().count())
+    }
+
+    /// Returns the path of the index of the worktree that has the project at `root`.
+    pub fn index(&self, root: &Path) -> Option<PathBuf> {
+        let git = self.top(root)?.join(".git");
+        let private = if git.is_dir() {
+            git
+        } else {
+            private_directory(&git)?
+        };
+        Some(private.join("index"))
+    }
+
+    /// Returns whether an index has a file of a project: its manifest, or any file if it has no manifest.
+    pub fn tracks(&self, index: &Path, kind: ProjectKind) -> bool {
+        let Some((directory, name)) = index.parent().zip(index.file_name()) else {
+            return false;
+        };
+        let bytes = peek_at_most(directory, name, INDEX_SIZE).unwrap_or_default();
+        let manifest = self.below.join(MANIFEST);
+        git_index::has_file(&bytes, |path| match kind {
+            ProjectKind::Prepared => path == manifest.as_os_str().as_bytes(),
+            ProjectKind::Detected => Path::new(OsStr::from_bytes(path)).starts_with(&self.below),
+        })
     }
 
     /// Returns the remotes; none if the configuration has a setting whose effect is not known here, or if there are
@@ -345,7 +381,8 @@ mod tests {
     #[test]
     fn remotes_count_only_if_the_whole_file_is_known() {
         let plain = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@github.com:acme/app.git\n\
-                     \tfetch = +refs/heads/*:refs/remotes/origin/*\n[branch \"main\"]\n\tremote = origin\n";
+                     \tfetch = +refs/heads/*:refs/remotes/origin/*\n[branch \"main\"]\n\tremote = origin\n\
+                     \tmerge = refs/heads/main\n";
         let names = |config: &str| {
             remotes(config).map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>())
         };

@@ -292,6 +292,52 @@ fn worktrees_and_remotes_need_no_second_approval() {
     at("tree", 3);
 }
 
+/// Remotes vouch for what Git tracks, not for what other programs put into a worktree.
+#[test]
+fn remotes_count_for_tracked_projects_only() {
+    let sandbox = Sandbox::new()
+        .manifest("[env]\nACTIVE = \"yes\"\n")
+        .config("[trust]\nremotes = [\"github.com/acme\"]\n");
+    let git = |arguments: &[&str]| {
+        let mut command = sandbox.command("git");
+        sandbox.outcome(command.args(arguments)).success();
+    };
+    let at = |directory: &str, code: i32| {
+        let mut command = sandbox.command("devsh");
+        command
+            .args(["run", "--", "true"])
+            .current_dir(sandbox.project().join(directory));
+        sandbox.outcome(&mut command).code(code);
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["remote", "add", "origin", "git@github.com:acme/app.git"]);
+    at("", 3);
+    sandbox.write(".gitignore", "node_modules\n");
+    for directory in ["app", "node_modules/evil", "other"] {
+        sandbox.write(
+            &format!("{directory}/devshell.toml"),
+            "[env]\nACTIVE = \"no\"\n",
+        );
+    }
+    sandbox.write("plain/go.mod", "module x\n\ngo 1.24\n");
+    sandbox.write("other/tracked", "");
+    git(&["add", ".gitignore", "devshell.toml", "app", "other/tracked"]);
+    for version in ["2", "4"] {
+        git(&["update-index", "--index-version", version]);
+        for (directory, code) in [("", 0), ("app", 0), ("node_modules/evil", 3), ("other", 3)] {
+            at(directory, code);
+        }
+    }
+    // Intent to add needs version 3.
+    git(&["update-index", "--index-version", "2"]);
+    git(&["add", "-N", "other"]);
+    at("other", 0);
+    at("node_modules/evil", 3);
+    git(&["rm", "-q", "--cached", "app/devshell.toml"]);
+    sandbox.write("app/devshell.toml", "[env]\nACTIVE = \"other\"\n");
+    at("app", 3);
+}
+
 #[test]
 fn decisions_are_listed_and_forgotten() {
     let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");

@@ -167,9 +167,8 @@ fn read_ignored(
 ) -> Result<IgnoreFiles, Failure> {
     let repository = Repository::of(root);
     let work_tree = repository.as_ref().and_then(|repository| {
-        let mut above = root.ancestors();
         Some(WorkTree {
-            top: above.find(|top| top.join(&repository.below) == root)?,
+            top: repository.top(root)?,
             git: &repository.common,
         })
     });

@@ -17,11 +17,12 @@ use crate::{reliability::strace::PROMPT, support::Sandbox};
 const MANIFEST: &str = "extends = [\"./layer.toml\"]\n[env-files]\nload = [\".env\"]\n\
     [python]\nlock = \"uv.lock\"\n[hooks.source]\nbash = \"source.sh\"\n[grants]\nsource = [\"bash\"]\n";
 /// The files that such a project can have.
-const NAMED: [&str; 14] = [
+const NAMED: [&str; 15] = [
     ".env",
     ".git",
     ".git/commondir",
     ".git/config",
+    ".git/index",
     "devshell.local.lock",
     "devshell.local.toml",
     "devshell.lock",
@@ -108,6 +109,10 @@ fn a_fifo_in_the_place_of_a_named_file_blocks_nothing() {
         let sandbox = Sandbox::new().config(rules).manifest(MANIFEST);
         for other in ["layer.toml", ".env", "source.sh"] {
             sandbox.write(other, "");
+        }
+        if name == ".git/index" {
+            let config = "[remote \"origin\"]\nurl = git@github.com:acme/app.git\n";
+            sandbox.write(".git/config", config);
         }
         every_command_ends(&sandbox, name);
     }
