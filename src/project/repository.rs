@@ -309,6 +309,8 @@ fn remotes(config: &str) -> Option<Vec<Remote>> {
                 found.push(Remote::of_url(value)?);
             }
             ("submodule", Some(_), "url") => found.push(Remote::of_url(value)?),
+            // Branches of others' pull requests: anyone can write those, in the repository of the remote too.
+            ("branch", Some(_), "merge") if !has_branches(value) => return None,
             ("remote", None, "pushdefault") | ("branch", Some(_), "remote" | "pushremote") => {
                 named.push(value.to_owned());
             }
@@ -326,6 +328,13 @@ fn remotes(config: &str) -> Option<Vec<Remote>> {
     // A branch can name an address in place of a remote.
     let known = |name: &String| name == "." || defined.contains(name);
     named.iter().all(known).then_some(found)
+}
+
+/// Returns whether a reference is one that only people with access to the repository can write.
+fn has_branches(reference: &str) -> bool {
+    ["refs/heads/", "refs/tags/"]
+        .iter()
+        .any(|kind| reference.starts_with(kind))
 }
 
 fn is_harmless(section: &str, key: &str) -> bool {
@@ -407,6 +416,10 @@ mod tests {
             "[remote]\npushDefault = https://evil.example/a/b\n",
             "[branch \"main\"]\nremote = https://evil.example/a/b\n",
             "[branch \"main\"]\npushRemote = git@evil.example:a/b\n",
+            "[branch \"x\"]\nremote = origin\nmerge = refs/pull/7/head\n",
+            "[branch \"x\"]\nmerge = \"refs/pull/7/head\"\n",
+            "[branch \"x\"]\nmerge = refs/merge-requests/7/head\n",
+            "[branch \"x\"]\nmerge = refs/changes/07/7/1\n",
             "[extensions]\nworktreeConfig = true\n",
             "[extensions]\npartialClone = x\n",
             "[core]\nsshCommand = x\n",

@@ -336,6 +336,12 @@ fn remotes_count_for_tracked_projects_only() {
     git(&["rm", "-q", "--cached", "app/devshell.toml"]);
     sandbox.write("app/devshell.toml", "[env]\nACTIVE = \"other\"\n");
     at("app", 3);
+    // A pull request of anyone.
+    git(&["config", "branch.main.remote", "origin"]);
+    for (reference, code) in [("refs/pull/7/head", 3), ("refs/heads/main", 0)] {
+        git(&["config", "branch.main.merge", reference]);
+        at("", code);
+    }
 }
 
 #[test]
