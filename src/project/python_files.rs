@@ -207,6 +207,8 @@ fn read_lockfile(
     };
     if is_list {
         read_lists(files, lock, groups, &mut all)?;
+        let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
+        all.setup_name = setup_name(files, folder)?;
     } else if let Some(PythonLockFormat::Setup | PythonLockFormat::Project) = format {
         let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
         let list = join_text(folder, "requirements.txt");
@@ -217,6 +219,18 @@ fn read_lockfile(
         read_sources(files, &text, &mut all)?;
     }
     Ok(Some(read_lock(&all)?))
+}
+
+/// Returns the name that the `setup.cfg` or `setup.py` in a directory gives its project.
+fn setup_name(files: &mut Inputs, folder: &str) -> Result<Option<String>, Error> {
+    for name in SETUP {
+        let name = join_text(folder, name);
+        let setup = parse_text(&name, &files.data(&name)?)?;
+        if let Some(name) = setup.as_ref().and_then(manifest::setup_name) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the lists of the groups, whose names follow that of the list `main`, and every included list.

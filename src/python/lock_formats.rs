@@ -39,6 +39,8 @@ pub struct LockFiles {
     pub project: Option<Text>,
     /// A digest of the files that decide what the build system says about the project.
     pub inputs: String,
+    /// The name that a `setup.cfg` or `setup.py` in the same directory gives the project.
+    pub setup_name: Option<String>,
     /// For a list of requirements: the lists that it includes and those of groups, by name.
     pub lists: BTreeMap<String, Text>,
     /// For a list of requirements: the name of the list of each group.
@@ -55,6 +57,7 @@ impl LockFiles {
             lock,
             project: None,
             inputs: String::new(),
+            setup_name: None,
             lists: BTreeMap::new(),
             groups: BTreeMap::new(),
             directories: BTreeMap::new(),

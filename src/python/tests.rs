@@ -13,6 +13,7 @@ const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 fn files(name: &str, text: &str, project: &str) -> LockFiles {
     LockFiles {
         inputs: String::new(),
+        setup_name: None,
         lock: Text::new(name, text),
         project: (!project.is_empty()).then(|| Text::new("pyproject.toml", project)),
         lists: BTreeMap::new(),

@@ -788,6 +788,13 @@ fn packages_of_a_setup_py_come_from_its_build() {
     assert!(!ran.exists(), "nothing runs before it is allowed");
     sandbox.allow();
     assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+
+    // A list that names the project brings the same.
+    sandbox.write("requirements.txt", "tester==1.0\n-e .\n");
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+    assert_tester_runs(&sandbox, &[]);
+    sandbox.devsh(&["lock", "--check"]).success();
 }
 
 #[test]

@@ -83,6 +83,7 @@ wheels = [{ url = "https://files.pythonhosted.org/r.whl", hash = "sha256:2222222
 fn packages(lock: &str) -> PythonPackages {
     let files = LockFiles {
         inputs: String::new(),
+        setup_name: None,
         directories: BTreeMap::new(),
         lock: Text::new("uv.lock", lock),
         project: None,

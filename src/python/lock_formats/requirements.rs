@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     LockFiles,
+    built_metadata::{add_metadata, metadata_of},
     fields::{address_error, file_url, folder_of, is_digest, is_public_index, lock_error},
     pyproject,
     requirement_lines::{
@@ -488,6 +489,34 @@ impl<'f> RequirementListReader<'f> {
         Ok(self.lock)
     }
 
+    /// Adds the dependencies that only the build system of a listed directory knows, which devsh asks for those of the
+    /// project itself.
+    fn add_built_dependencies(
+        &mut self,
+        listed: &ListedDirectory,
+        name: Option<String>,
+    ) -> Result<(), Error> {
+        let name = name.or_else(|| self.files.setup_name.clone());
+        let Some(name) = name.filter(|_| listed.path == ".") else {
+            self.lock.notes.push(Located {
+                value: format!(
+                    "`{}` is installed without its dependencies, because only its build system knows them: name them \
+                     in the list, or in `[project]` of its `pyproject.toml`",
+                    listed.line.value
+                ),
+                origin: listed.line.origin.clone(),
+            });
+            return Ok(());
+        };
+        let list = &self.files.lock;
+        let metadata = metadata_of(list, &name, &self.files.inputs);
+        let extras = listed.extras.iter().map(|extra| Some(extra.as_str()));
+        for extra in std::iter::once(None).chain(extras) {
+            add_metadata(&mut self.lock, list, &metadata, extra, listed.scope.clone())?;
+        }
+        Ok(())
+    }
+
     /// Adds the dependencies of the listed directories, and of their extras.
     fn add_directory_dependencies(&mut self) -> Result<(), Error> {
         for listed in std::mem::take(&mut self.directories) {
@@ -502,12 +531,8 @@ impl<'f> RequirementListReader<'f> {
                 });
             };
             let written = &listed.line.value;
-            let unknown = format!(
-                "`{written}` is installed without its dependencies, because only its build system knows them: \
-                 name them in the list, or in `[project]` of its `pyproject.toml`"
-            );
             let Some(project) = project else {
-                note(unknown);
+                self.add_built_dependencies(&listed, None)?;
                 continue;
             };
             match needs(project)? {
@@ -520,11 +545,11 @@ impl<'f> RequirementListReader<'f> {
                     continue;
                 }
                 Needs::Nothing if project.toml()?.get("project").is_none() => {
-                    note(unknown);
+                    self.add_built_dependencies(&listed, None)?;
                     continue;
                 }
-                Needs::Built(_) => {
-                    note(unknown);
+                Needs::Built(name) => {
+                    self.add_built_dependencies(&listed, Some(name))?;
                     continue;
                 }
                 Needs::Nothing | Needs::Listed => {}
