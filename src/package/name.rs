@@ -235,14 +235,14 @@ impl Tool {
 
     /// Returns the position of a supplier in `suppliers`; nothing if it cannot serve the tool.
     ///
-    /// A crate can name a release with its programs, which counts as the crate.
+    /// A crate can name a release with its programs, which counts as the crate. A crate that only replaces another source
+    /// names none that the tool does not have.
     pub fn supplier_rank(&self, supplier: &Supplier) -> Option<usize> {
         let mut suppliers = self.suppliers().into_iter();
         let is_release = matches!(supplier.source, Source::Github | Source::Url);
         suppliers
-            .clone()
             .position(|one| one == *supplier)
-            .or_else(|| suppliers.position(|one| is_release && one.source == Source::Cargo))
+            .or_else(|| (is_release && self.source == Source::Cargo).then_some(0))
     }
 
     /// Returns the supplier of a lock entry that names none: the sources of devsh 0.1 were the only ones then.

@@ -714,8 +714,8 @@ fn a_missing_release_is_asked_for_once() {
 }
 
 #[test]
-fn the_programs_of_a_crate_after_a_failed_release_are_used() {
-    let server = Server::start();
+fn a_crate_after_a_failed_release_brings_no_programs_of_another_place() {
+    let Some(server) = server() else { return };
     let mut release = GithubRelease::new("v1.0.0", &[]);
     release.digests = false;
     for target in TARGETS {
@@ -742,9 +742,19 @@ fn the_programs_of_a_crate_after_a_failed_release_are_used() {
     }
     .serve(&server);
     let sandbox = sandbox(&server, "fd = \"1\"");
-    sandbox.devsh(&["lock", "--trust"]).success();
+    server.requests();
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(locked.stderr.contains("`fd` 1.0.0 is compiled"), "{locked}");
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
-    assert!(lockfile.contains("source = \"url:fd-find\""), "{lockfile}");
+    assert!(
+        lockfile.contains("source = \"cargo:fd-find\""),
+        "{lockfile}"
+    );
+    let requests = server.requests();
+    assert!(
+        requests.iter().all(|path| !path.starts_with("/dl/")),
+        "{requests:?}"
+    );
 }
 
 #[test]

@@ -80,6 +80,9 @@ pub(in crate::sources) fn find(
     let Some(supplier) = supplier else {
         return Ok(Published::Unnamed);
     };
+    if requested.supplier_rank(&supplier).is_none() {
+        return unused(supplier, "it is none of the sources of this tool");
+    }
     let published = tool.from_supplier(&supplier);
     let held = |candidate: &mut Candidate| {
         release_age::hold(slice::from_mut(candidate), requested, sources);
