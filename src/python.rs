@@ -44,7 +44,7 @@ pub use lock_formats::{
 pub use locked_wheel::LockedWheel;
 pub use marker::{Marker, TargetEnvironment, normalize};
 pub use pins::{PythonPin, PythonPins};
-pub use requirement::{PythonRequirement, find_unmet, is_built_metadata};
+pub use requirement::{PythonRequirement, admitted_packages, find_unmet, is_built_metadata};
 pub use scope::Scope;
 pub use select::MissingPackage;
 pub use settings::{PackageSetting, is_of_installation};

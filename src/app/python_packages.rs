@@ -6,6 +6,7 @@ mod resolve;
 mod without_wheels;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
@@ -22,7 +23,9 @@ use crate::{
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
     package::{PackageName, Version},
     project::{LOCKFILE, Project},
-    python::{LockFiles, PythonLock, Selection, SelectionPart, find_unmet, read_lock},
+    python::{
+        LockFiles, PythonLock, Selection, SelectionPart, admitted_packages, find_unmet, read_lock,
+    },
     report::failure::Failure,
 };
 
@@ -70,9 +73,9 @@ pub fn of_shell(
         if let Some(failure) = unlocked.packages(&key) {
             return Err(failure.clone());
         }
-        let locked =
-            fitting_set(project, lockfile, &key).or_else(|| earlier_set(project, lockfile, &key));
-        return of_devshell_lock(project, shell, &key, locked).map(Some);
+        let fitting = fitting_set(project, lockfile, &key).map(Cow::Borrowed);
+        let locked = fitting.or_else(|| earlier_set(project, lockfile, &key).map(Cow::Owned));
+        return of_devshell_lock(project, shell, &key, locked.as_deref()).map(Some);
     }
     if python.packages.is_empty() && python.lock.is_none() {
         return Err(no_lock(place));
@@ -168,7 +171,7 @@ pub fn earlier_of_shell(
         return None;
     }
     let earlier = earlier_set(project, lockfile, &key)?;
-    of_devshell_lock(project, shell, &key, Some(earlier)).ok()
+    of_devshell_lock(project, shell, &key, Some(&earlier)).ok()
 }
 
 /// Returns the packages of a dev shell whose list of requirements `devshell.lock` has as `locked`; none if it lacks the
@@ -236,18 +239,14 @@ pub fn fitting_set<'l>(
 }
 
 /// Returns the packages that were locked for an earlier state of a list, if all of them are from places that the list
-/// as it is now admits.
-fn earlier_set<'l>(
-    project: &Project,
-    lockfile: &'l Lockfile,
-    key: &PythonKey,
-) -> Option<&'l PythonSet> {
+/// as it is now admits. Versions that it does not admit any more are left out: only the lockfile says that they were.
+fn earlier_set(project: &Project, lockfile: &Lockfile, key: &PythonKey) -> Option<PythonSet> {
     let set = lockfile.python.get(earlier_key(project, lockfile, key)?)?;
     let asked = AskedAddresses::of(key);
     let mut packages = set.packages.iter();
     packages
         .all(|package| asked.check(package).is_ok())
-        .then_some(set)
+        .then(|| admitted_packages(key, set))
 }
 
 /// Returns the requirements of a list before it changed: of those that no dev shell has any more, the ones that have
@@ -330,9 +329,9 @@ pub fn locked_commits(
     let Ok(Some(key)) = key(project, shell) else {
         return Vec::new();
     };
-    let set = lockfile.python.get(&key);
+    let set = lockfile.python.get(&key).cloned();
     let set = set.or_else(|| earlier_set(project, lockfile, &key));
-    let packages = set.into_iter().flat_map(|set| &set.packages);
+    let packages = set.iter().flat_map(|set| &set.packages);
     packages.filter_map(LockedRequirement::repository).collect()
 }
 

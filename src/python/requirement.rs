@@ -188,43 +188,90 @@ pub fn find_unmet<'k>(
     set: &PythonSet,
     optional: &BTreeSet<String>,
 ) -> Option<&'k str> {
-    let parse = |text: &'k String| Some((text.as_str(), text.parse::<PythonRequirement>().ok()?));
-    let overriding: Vec<_> = key.overrides.iter().filter_map(parse).collect();
-    let is_overridden = |name: &PackageName| overriding.iter().any(|(_, one)| one.name == *name);
     let locked = set.packages.iter();
     let locked = locked.filter_map(|one| one.requirement.parse::<PythonRequirement>().ok());
     let locked: Vec<_> = locked.collect();
-    let asked = key.requirements.iter().filter(|text| {
-        let is_left_out = set.left_out.contains(text) && optional.contains(*text);
-        !is_left_out && !is_built_metadata(text)
-    });
-    let asked = asked.filter_map(parse);
-    let asked: Vec<_> = asked.filter(|(_, one)| !is_overridden(&one.name)).collect();
-    // The addresses themselves were compared with the requirements.
-    let admits = |asked: &PythonRequirement, locked: &PythonRequirement| {
-        let version = locked.exact.as_deref();
-        locked.url.is_some()
-            || asked.url.is_none() && version.is_some_and(|version| asked.admits(version))
-    };
-    let is_met = |requirement: &PythonRequirement, all: &[(&str, PythonRequirement)]| {
-        let mut same = locked.iter().filter(|one| one.name == requirement.name);
-        if requirement.marker_text().is_empty() {
-            return same.all(|one| admits(requirement, one));
-        }
-        // Requirements with conditions divide the versions among themselves.
-        same.all(|one| {
-            let mut others = all.iter().filter(|(_, asked)| asked.name == one.name);
-            others.any(|(_, asked)| admits(asked, one))
-        })
-    };
+    let is_left_out =
+        |text: &String| set.left_out.contains(text) && optional.contains(text.as_str());
+    let bounds = VersionBounds::of(key, is_left_out);
     let is_missing = |requirement: &PythonRequirement| {
         requirement.marker_text().is_empty()
             && !locked.iter().any(|one| one.name == requirement.name)
     };
+    let is_met = |requirement: &PythonRequirement, all: &[(&str, PythonRequirement)]| {
+        locked.iter().all(|one| admits(requirement, one, all))
+    };
+    let VersionBounds { asked, overriding } = &bounds;
     let mut unmet = asked.iter();
-    let unmet = unmet.find(|(_, one)| is_missing(one) || !is_met(one, &asked));
-    let replaced = || overriding.iter().find(|(_, one)| !is_met(one, &overriding));
+    let unmet = unmet.find(|(_, one)| is_missing(one) || !is_met(one, asked));
+    let replaced = || overriding.iter().find(|(_, one)| !is_met(one, overriding));
     unmet.or_else(replaced).map(|(text, _)| *text)
+}
+
+/// Returns a set without the packages that a requirement of the list does not admit.
+pub fn admitted_packages(key: &PythonKey, set: &PythonSet) -> PythonSet {
+    let bounds = VersionBounds::of(key, |_| false);
+    let mut admitted = set.clone();
+    admitted.packages.retain(|package| {
+        let Ok(locked) = package.requirement.parse::<PythonRequirement>() else {
+            return false;
+        };
+        let lists = [&bounds.asked, &bounds.overriding];
+        let mut all = lists
+            .iter()
+            .flat_map(|all| all.iter().map(move |one| (all, one)));
+        all.all(|(all, (_, requirement))| admits(requirement, &locked, all))
+    });
+    admitted
+}
+
+/// The requirements of a list that bound versions, with their texts.
+struct VersionBounds<'k> {
+    /// Those that are not replaced.
+    asked: Vec<(&'k str, PythonRequirement)>,
+    overriding: Vec<(&'k str, PythonRequirement)>,
+}
+
+impl<'k> VersionBounds<'k> {
+    fn of(key: &'k PythonKey, is_left_out: impl Fn(&String) -> bool) -> Self {
+        let parse = |text: &'k String| Some((text.as_str(), text.parse().ok()?));
+        let overriding: Vec<(&str, PythonRequirement)> =
+            key.overrides.iter().filter_map(parse).collect();
+        let is_overridden = |name: &PackageName| {
+            let mut overriding = overriding.iter();
+            overriding.any(|(_, one)| one.name == *name)
+        };
+        let asked = key.requirements.iter();
+        let asked = asked.filter(|text| !is_left_out(text) && !is_built_metadata(text));
+        let asked = asked.filter_map(parse);
+        Self {
+            asked: asked.filter(|(_, one)| !is_overridden(&one.name)).collect(),
+            overriding,
+        }
+    }
+}
+
+/// Returns whether a requirement, one of `all`, admits a locked package; it bounds no package of another name.
+fn admits(
+    requirement: &PythonRequirement,
+    locked: &PythonRequirement,
+    all: &[(&str, PythonRequirement)],
+) -> bool {
+    if locked.name != requirement.name {
+        return true;
+    }
+    // The addresses themselves were compared with the requirements.
+    let admits_version = |asked: &PythonRequirement| {
+        let version = locked.exact.as_deref();
+        locked.url.is_some()
+            || asked.url.is_none() && version.is_some_and(|version| asked.admits(version))
+    };
+    if requirement.marker_text().is_empty() {
+        return admits_version(requirement);
+    }
+    // Requirements with conditions divide the versions among themselves.
+    let mut same = all.iter().filter(|(_, asked)| asked.name == locked.name);
+    same.any(|(_, asked)| admits_version(asked))
 }
 
 fn exact(versions: &str) -> Option<&str> {

@@ -1899,6 +1899,31 @@ fn an_earlier_list_brings_no_package_from_another_place() {
 }
 
 #[test]
+fn an_earlier_list_brings_no_version_that_the_list_excludes() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let versions = ["2.0", "1.0"].map(|version| pure("tester", version, &[], &["tester"]));
+    serve_pure(&server, &versions);
+    let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.write("requirements.txt", "tester==1.0\nhelper-lib\n");
+    sandbox.allow();
+    sandbox.write("requirements.txt", "tester>=2\nhelper-lib\n");
+    sandbox.devsh(&["watch", "--once"]);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let entered = pty.enter();
+    assert!(entered.contains("- `tester==1.0`"), "{entered}");
+    pty.run("python -c 'import helper_lib'");
+    let shown = pty.run("tester x || echo none");
+    assert!(shown.contains("none"), "{shown}");
+    drop(pty);
+    let ran = sandbox.devsh(&["run", "--", "tester", "x"]).success();
+    assert_eq!(ran.stdout, "tester 2.0 x\n");
+}
+
+#[test]
 fn a_package_without_a_wheel_is_built_after_a_question() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
