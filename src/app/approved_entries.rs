@@ -61,7 +61,7 @@ pub(super) fn approved_conda(
 }
 
 /// Returns the digests of the conda packages of a dev shell.
-pub(super) fn conda_digests(shell: &DevShell, lockfile: &Lockfile) -> BTreeSet<[u8; 16]> {
+fn conda_digests(shell: &DevShell, lockfile: &Lockfile) -> BTreeSet<[u8; 16]> {
     let tools = shell.tools.iter();
     let conda = tools.filter(|(tool, _)| tool.source == Source::Conda);
     conda

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
-    lockfile::{LockedPackage, Lockfile},
+    lockfile::{EntryOrigin, LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
     package::{PackageName, Source, System, Tool},
     project::Project,
@@ -39,6 +39,8 @@ pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
     pub python: Option<PythonPackages>,
+    /// Who says which Python packages are locked; a lockfile of the project is only read.
+    pub packages_origin: EntryOrigin,
     /// The packages of repositories that `devshell.lock` has, with their addresses and commits.
     pub commits: Vec<(PackageName, String)>,
     /// Tools that other tools need and that are not on PATH.
@@ -141,6 +143,7 @@ impl<'a> BuildInputs<'a> {
         }
         Ok(Self {
             failed,
+            packages_origin: python_packages::origin(project, shell, &lockfile),
             commits: python_packages::locked_commits(project, shell, &lockfile),
             is_more_than_tools: is_more_than_tools(shell),
             hidden: python_tools::hidden(project, shell, &lockfile),

@@ -400,6 +400,7 @@ fn as_tool(set: &CondaSet, tool: &Tool) -> Option<LockedPackage> {
         packages.iter().map(artifact).collect()
     };
     Some(LockedPackage {
+        origin: set.origin,
         version: Version::opaque(&version).ok()?,
         supplier: Supplier {
             source: Source::Conda,

@@ -193,7 +193,7 @@ fn lock_target(
         lockfile.image_bases = image_bases::resolve(session, project.team(), previous, upgrade)?;
     }
     // If this cannot be stored, the first build asks.
-    let _stored = programs::approve_resolved(session, project, &previous, &lockfile);
+    let _stored = programs::approve_chosen(session, project, &lockfile);
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -355,7 +355,7 @@ fn answer(
         python.sets
     };
     // If this cannot be stored, the first build asks.
-    let _stored = programs::approve_resolved(session, project.get(), &previous, &lockfile);
+    let _stored = programs::approve_chosen(session, project.get(), &lockfile);
     current.unlocked.add_left_out(&left_out);
     if mode != BuildMode::Background {
         report(session, &left_out);

@@ -1,9 +1,9 @@
 //! The programs that tools put on `PATH`, and conda packages that no other one needs: the user approves their names,
 //! because a changed lockfile can bring others.
 //!
-//! A tool is approved with its lock entry, if it is locked then, or with the one that devsh itself resolves before the
-//! first build. The names that a build of this entry brings need no question; those of any other entry do, unless they are
-//! known or the tool's own name. Invariant: no record is made, and nothing is loaded, with a name that is not approved.
+//! A tool is approved with its lock entry, if it is locked then, or with the one that devsh itself chooses from a source
+//! before the first build. The names that a build of this entry brings need no question; those of any other entry do,
+//! unless they are known or the tool's own name. Invariant: no record is made, and nothing is loaded, with a name that is not approved.
 
 use std::{
     cell::LazyCell,
@@ -14,7 +14,7 @@ use std::{
 use crate::{
     builder::{BuiltShell, ToolOrigin},
     env::pathlist,
-    lockfile::{LockedPackage, LockedRequirement, Lockfile},
+    lockfile::{EntryOrigin, LockedPackage, LockedRequirement, Lockfile},
     package::{PackageName, Source, System, Tool},
     project::{
         Project,
@@ -27,8 +27,7 @@ use crate::{
 
 use super::{
     approved_entries::{
-        CONDA_PACKAGES, EntryDigests, artifacts_digest, conda_digests, has_approved_entry,
-        short_digest,
+        CONDA_PACKAGES, EntryDigests, artifacts_digest, has_approved_entry, short_digest,
     },
     build_request::BuildInputs,
     locked_addresses::{is_named_by_crate, places_of_crate},
@@ -59,7 +58,7 @@ fn approve_entries(session: &Session<'_>, project: &Project) -> Result<(), Failu
         return Ok(());
     };
     change(session, project.root(), |approved| {
-        let entries = all_entries(project, &joined.lockfile);
+        let entries = digests_by_list(all_entries(project, &joined.lockfile));
         for list in lists(project) {
             if !approved.names.contains_key(&list) && !approved.entries.contains_key(&list) {
                 let digests = entries.get(&list).cloned().unwrap_or_default();
@@ -69,27 +68,25 @@ fn approve_entries(session: &Session<'_>, project: &Project) -> Result<(), Failu
     })
 }
 
-/// Approves the lock entries that devsh has resolved itself, of tools whose programs are not known yet.
-pub fn approve_resolved(
+/// Approves the lock entries that devsh has just chosen from their sources, of tools whose programs are not known yet.
+/// Entries that were kept from a lockfile are checked as before.
+pub fn approve_chosen(
     session: &Session<'_>,
     project: &Project,
-    before: &Lockfile,
-    after: &Lockfile,
+    lockfile: &Lockfile,
 ) -> Result<(), Failure> {
     let Some(root) = project.approved_at() else {
         return Ok(());
     };
     change(session, root, |approved| {
-        let old_entries = all_entries(project, before);
-        for (list, digests) in all_entries(project, after) {
-            if approved.names.contains_key(&list) {
-                continue;
+        let all = all_entries(project, lockfile).into_iter();
+        for entry in all.filter(|entry| entry.origin == EntryOrigin::Chosen) {
+            if !approved.names.contains_key(&entry.list) {
+                let entries = approved.entries.entry(entry.list).or_default();
+                entries.insert(entry.digest);
             }
-            let old = old_entries.get(&list).cloned().unwrap_or_default();
-            let entries = approved.entries.entry(list).or_default();
-            entries.extend(digests.difference(&old));
         }
-        for (tool, locked) in resolved_tools(project, before, after) {
+        for (tool, locked) in chosen_tools(project, lockfile) {
             // devsh has read these places in the crate itself.
             let places = places_of_crate(tool, locked);
             if !places.is_empty() {
@@ -100,13 +97,11 @@ pub fn approve_resolved(
                 approve_name(approved, &name);
             }
         }
-        for (key, set) in &after.python {
-            let known = before.python.get(key);
-            let known = known.map_or(&[][..], |known| &known.packages);
-            let new = set.packages.iter().filter(|one| !known.contains(one));
-            for (package, commit) in new.filter_map(LockedRequirement::repository) {
-                approve_name(approved, &commit_name(&package, commit));
-            }
+        let sets = lockfile.python.values();
+        let chosen = sets.filter(|set| set.origin == EntryOrigin::Chosen);
+        let packages = chosen.flat_map(|set| &set.packages);
+        for (package, commit) in packages.filter_map(LockedRequirement::repository) {
+            approve_name(approved, &commit_name(&package, commit));
         }
     })
 }
@@ -118,19 +113,15 @@ fn commit_name(package: &PackageName, commit: String) -> NewName {
     }
 }
 
-/// Returns the tools whose lock entries are new.
-fn resolved_tools<'a>(
+/// Returns the tools whose lock entries devsh has just chosen from their sources.
+fn chosen_tools<'a>(
     project: &'a Project,
-    before: &Lockfile,
-    after: &'a Lockfile,
-) -> Vec<(&'a Tool, &'a LockedPackage)> {
+    lockfile: &'a Lockfile,
+) -> impl Iterator<Item = (&'a Tool, &'a LockedPackage)> {
     let shells = project.preview().shells.values();
     let tools = shells.flat_map(|shell| &shell.tools);
-    let resolved = tools.filter_map(|(tool, request)| {
-        let locked = after.locked(tool, request)?;
-        (before.locked(tool, request) != Some(locked)).then_some((tool, locked))
-    });
-    resolved.collect()
+    let locked = tools.filter_map(|(tool, request)| Some((tool, lockfile.locked(tool, request)?)));
+    locked.filter(|(_, locked)| locked.origin == EntryOrigin::Chosen)
 }
 
 /// Returns the source of a tool for which the catalogue has several.
@@ -333,32 +324,54 @@ fn lists(project: &Project) -> BTreeSet<String> {
     lists
 }
 
-/// Returns the digests of the lock entries of all dev shells, except those that cannot be built.
-fn all_entries(project: &Project, lockfile: &Lockfile) -> EntryDigests {
-    let mut all = EntryDigests::new();
-    for shell in project.preview().shells.keys() {
-        let inputs = BuildInputs::new(project, shell, lockfile.clone(), &Unlocked::default());
-        for (list, digests) in inputs.map(|inputs| entries(&inputs)).unwrap_or_default() {
-            all.entry(list).or_default().extend(digests);
-        }
+/// The digest of a lock entry, in the list that its names belong to.
+struct ListedEntry {
+    list: String,
+    digest: [u8; 16],
+    origin: EntryOrigin,
+}
+
+fn digests_by_list(entries: Vec<ListedEntry>) -> EntryDigests {
+    let mut digests = EntryDigests::new();
+    for entry in entries {
+        digests.entry(entry.list).or_default().insert(entry.digest);
     }
-    all
+    digests
+}
+
+/// Returns the lock entries of all dev shells, except those that cannot be built.
+fn all_entries(project: &Project, lockfile: &Lockfile) -> Vec<ListedEntry> {
+    let shells = project.preview().shells.keys();
+    let inputs = shells.filter_map(|shell| {
+        BuildInputs::new(project, shell, lockfile.clone(), &Unlocked::default()).ok()
+    });
+    inputs.flat_map(|inputs| listed_entries(&inputs)).collect()
 }
 
 /// Returns the digests of the lock entries of a dev shell.
 fn entries(inputs: &BuildInputs<'_>) -> EntryDigests {
-    let mut entries = EntryDigests::new();
-    let mut add = |list: &str, digest| {
-        let digests = entries.entry(list.to_owned()).or_default();
-        digests.insert(digest);
-    };
+    digests_by_list(listed_entries(inputs))
+}
+
+fn listed_entries(inputs: &BuildInputs<'_>) -> Vec<ListedEntry> {
+    let mut entries = Vec::new();
     for (tool, request) in &inputs.shell.tools {
-        if let Some(locked) = inputs.lockfile.locked(tool, request) {
-            add(&tool.to_string(), tool_digest(locked));
+        let Some(locked) = inputs.lockfile.locked(tool, request) else {
+            continue;
+        };
+        let origin = locked.origin;
+        entries.push(ListedEntry {
+            list: tool.to_string(),
+            digest: tool_digest(locked),
+            origin,
+        });
+        if tool.source == Source::Conda {
+            entries.push(ListedEntry {
+                list: CONDA_PACKAGES.to_owned(),
+                digest: artifacts_digest(locked),
+                origin,
+            });
         }
-    }
-    for digest in conda_digests(inputs.shell, &inputs.lockfile) {
-        add(CONDA_PACKAGES, digest);
     }
     if let Some(python) = &inputs.python {
         let mut input = DigestInput::default();
@@ -367,7 +380,11 @@ fn entries(inputs: &BuildInputs<'_>) -> EntryDigests {
             input.bytes(one.name);
             input.bytes(one.content);
         });
-        add(PACKAGES, short_digest(input));
+        entries.push(ListedEntry {
+            list: PACKAGES.to_owned(),
+            digest: short_digest(input),
+            origin: inputs.packages_origin,
+        });
     }
     entries
 }

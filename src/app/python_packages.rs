@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     builder::PythonPackages,
-    lockfile::{AskedAddresses, LockedRequirement, Lockfile, PythonKey, PythonSet},
+    lockfile::{AskedAddresses, EntryOrigin, LockedRequirement, Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
     package::{PackageName, Version},
     project::{LOCKFILE, Project},
@@ -318,6 +318,13 @@ fn optional_requirements(project: &Project, key: &PythonKey) -> BTreeSet<String>
         Some(all)
     });
     optional.flatten().collect()
+}
+
+/// Returns who says which packages of a dev shell `devshell.lock` has.
+pub fn origin(project: &Project, shell: &DevShell, lockfile: &Lockfile) -> EntryOrigin {
+    let key = key(project, shell).ok().flatten();
+    let set = key.and_then(|key| fitting_set(project, lockfile, &key));
+    set.map(|set| set.origin).unwrap_or_default()
 }
 
 /// Returns the packages of repositories that `devshell.lock` has for a dev shell, with their addresses and commits.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
-    lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
+    lockfile::{LockKey, LockedPackage, Lockfile, runs_on_any},
     manifest::{DevShell, Located, NamedRequest, ShellName, Text, ToolRequest},
     package::{CondaChannel, CondaFloors, Requirement, Source, Tool, Version},
     project::Project,
@@ -163,12 +163,10 @@ pub fn hidden(project: &Project, shell: &DevShell, lockfile: &Lockfile) -> Vec<N
     hidden
 }
 
-/// Adds to every application of `lockfile` its packages: those locked before, else as uv resolves them now.
+/// Adds to every application of `lockfile` that has no packages those that uv resolves now.
 pub fn complete(
     session: &Session<'_>,
     lockfile: &mut Lockfile,
-    previous: &Lockfile,
-    upgrade: &Upgrade,
     requests: &[NamedRequest],
     ground: &TeamTools,
 ) -> Result<(), Failure> {
@@ -185,12 +183,9 @@ pub fn complete(
         let Some(package) = lockfile.packages.get(&key) else {
             continue;
         };
-        let mut before = previous.packages.iter().filter(|(other, locked)| {
-            other.tool == key.tool && locked.version == package.version && !is_open(locked)
-        });
-        let whole = match before.next() {
-            Some((_, before)) if !upgrade.covers(&key.tool) => before.clone(),
-            _ => resolve(session, &key.tool, package, lockfile, requests, ground)?,
+        let whole = LockedPackage {
+            origin: package.origin,
+            ..resolve(session, &key.tool, package, lockfile, requests, ground)?
         };
         lockfile.packages.insert(key, whole);
     }

@@ -78,7 +78,7 @@ fn ask_and_resolve(
     let more = choose(&implied, previous, &[])?;
     lockfile.packages.extend(more.1.packages);
     let asked = [requests, &implied].concat();
-    let open = sources::npm::unresolved(&mut lockfile, previous, upgrade, sources);
+    let open = sources::npm::unresolved(&lockfile, previous, sources);
     for key in open.map_err(unresolved)? {
         let package_lock = npm_tools::package_lock(session, &key, &lockfile, &asked, ground);
         let package_lock = package_lock.map_err(failed)?;
@@ -87,8 +87,7 @@ fn ask_and_resolve(
                 .map_err(unresolved)?;
         }
     }
-    python_tools::complete(session, &mut lockfile, previous, upgrade, &asked, ground)
-        .map_err(failed)?;
+    python_tools::complete(session, &mut lockfile, &asked, ground).map_err(failed)?;
     sources::measure(&mut lockfile, previous, sources);
     for held in resolve::held_back(requests, &index, &lockfile, sources.system) {
         session.reporter.note(&held_back(&held));
@@ -281,6 +280,12 @@ fn describe_compilation(tool: &Tool, locked: &LockedPackage) -> String {
     )
 }
 
+/// Returns whether a lockfile says the same about a tool.
+fn is_locked(lockfile: &Lockfile, key: &LockKey, package: &LockedPackage) -> bool {
+    let locked = lockfile.packages.get(key);
+    locked.is_some_and(|locked| locked.says_the_same(package))
+}
+
 /// Returns a line for each newly locked crate that is compiled. Those in `described` have a line already.
 fn compiled_tools(
     lockfile: &Lockfile,
@@ -289,7 +294,7 @@ fn compiled_tools(
 ) -> BTreeSet<String> {
     let fresh = lockfile.packages.iter().filter(|(key, package)| {
         package.supplier.source == Source::Cargo
-            && previous.packages.get(*key) != Some(*package)
+            && !is_locked(previous, key, package)
             && !described.contains_key(*key)
     });
     fresh
@@ -336,7 +341,7 @@ fn missing_systems(
     described: &BTreeMap<LockKey, String>,
 ) -> Vec<String> {
     let fresh = lockfile.packages.iter().filter(|(key, package)| {
-        previous.packages.get(*key) != Some(*package) && !described.contains_key(*key)
+        !is_locked(previous, key, package) && !described.contains_key(*key)
     });
     // For the systems that lack them: the tools, and their last versions that are published there.
     let mut gaps: BTreeMap<String, [BTreeSet<String>; 2]> = BTreeMap::new();

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{
     address::lockable,
+    entry_origin::EntryOrigin,
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value},
 };
@@ -42,6 +43,7 @@ pub struct CondaKey {
 /// The packages that meet the requirements of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CondaSet {
+    pub origin: EntryOrigin,
     /// The packages for each system that can be served, sorted by name.
     pub packages: BTreeMap<System, Vec<LockedConda>>,
 }

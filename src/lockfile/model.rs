@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    application::Application, conda::CondaSets, image_base::ImageBases, pin::ExtendsPins,
-    python::PythonSets,
+    application::Application, conda::CondaSets, entry_origin::EntryOrigin, image_base::ImageBases,
+    pin::ExtendsPins, python::PythonSets,
 };
 use crate::{
     manifest::{NamedRequest, ToolRequest},
@@ -49,6 +49,7 @@ pub struct LockKey {
 /// A tool at one version, with what to download for each system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedPackage {
+    pub origin: EntryOrigin,
     /// The chosen version.
     pub version: Version,
     /// The package that serves the tool; every artifact is of this one.
@@ -113,6 +114,16 @@ impl LockKey {
 }
 
 impl LockedPackage {
+    /// Returns whether another entry has the same content, whoever says it.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let origin = other.origin;
+        let own = Self {
+            origin,
+            ..self.clone()
+        };
+        own == *other
+    }
+
     /// Returns whether the artifacts have the digests that the manifest gives, if it gives any.
     pub fn has_digests_of(&self, options: &ReleaseOptions) -> bool {
         let mut artifacts = self.artifacts.iter();
@@ -174,9 +185,9 @@ impl Lockfile {
         let (mut asked, mut changed) = (BTreeSet::new(), BTreeSet::new());
         for NamedRequest { tool, request } in requests {
             let key = LockKey::for_request(tool, request);
-            if !self.packages.contains_key(&key)
-                && let Some(package) = self.kept(tool, request, &Upgrade::None, system)
-            {
+            let kept = self.kept(tool, request, &Upgrade::None, system);
+            // An entry that does not fit hides none that does.
+            if let Some(package) = kept.filter(|kept| self.packages.get(&key) != Some(kept)) {
                 carried.packages.insert(key.clone(), package.clone());
                 changed.insert(tool);
             }

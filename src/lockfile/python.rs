@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
+    entry_origin::EntryOrigin,
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value},
 };
@@ -38,6 +39,7 @@ pub struct PythonKey {
 /// The packages that meet one list of requirements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PythonSet {
+    pub origin: EntryOrigin,
     /// The oldest Python that it is for (`3.12`).
     pub python: String,
     /// The packages, sorted by their requirement.
@@ -149,6 +151,7 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
         };
         let asked = AskedAddresses::of(&key);
         let set = PythonSet {
+            origin: EntryOrigin::Read,
             python: plain(raw.python)?,
             packages: raw
                 .packages

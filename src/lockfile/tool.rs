@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::{
     address::lockable,
     application::{self, Application},
+    entry_origin::EntryOrigin,
     model::{Artifact, LockKey, LockedPackage},
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value, word},
@@ -98,6 +99,7 @@ pub(super) fn read(
         return Err(Problem::Empty(key.tool).at(block.clone()));
     }
     let package = LockedPackage {
+        origin: EntryOrigin::Read,
         version: value(&raw.version)?,
         supplier,
         build: raw.build.map(word).transpose()?,

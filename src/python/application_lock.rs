@@ -14,7 +14,7 @@ use super::{
     marker::{Marker, TargetEnvironment},
 };
 use crate::{
-    lockfile::{Application, Artifact, LockedPackage, lockable, runs_on, wheel_name},
+    lockfile::{Application, Artifact, EntryOrigin, LockedPackage, lockable, runs_on, wheel_name},
     package::{
         Supplier, System, Version, WheelName,
         wheel::{MINORS, PlatformRank},
@@ -57,6 +57,7 @@ pub fn lock_application(
         parts.dedup_by(|one, other| one.part == other.part);
     }
     let mut locked = LockedPackage {
+        origin: EntryOrigin::Chosen,
         version: version.clone(),
         supplier: supplier.clone(),
         build: None,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{Error, reasons};
 use crate::{
-    lockfile::{Application, LockedPackage},
+    lockfile::{Application, EntryOrigin, LockedPackage},
     package::Tool,
     sources::{Candidate, CandidateKey, Index, ToolQuery},
 };
@@ -61,6 +61,7 @@ pub(super) fn locked_package(tool: &Tool, candidate: &Candidate) -> LockedPackag
     let supplier = candidate.supplier.clone().or_else(ranked);
     let application = candidate.application.as_ref();
     LockedPackage {
+        origin: EntryOrigin::Chosen,
         version: candidate.version.clone(),
         supplier: supplier.unwrap_or_else(|| tool.unnamed_supplier()),
         build: candidate.build.clone(),

@@ -21,7 +21,7 @@ use rattler_conda_types::RepoDataRecord;
 
 use super::Sources;
 use crate::{
-    lockfile::{CondaSet, LockedConda},
+    lockfile::{CondaSet, EntryOrigin, LockedConda},
     package::{CondaChannel, CondaFloors, CondaRequirement, Sha256, System},
     util::parallel,
 };
@@ -87,7 +87,10 @@ pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolutio
         }
     });
     let mut solution = CondaSolution {
-        set: CondaSet::default(),
+        set: CondaSet {
+            origin: EntryOrigin::Chosen,
+            ..CondaSet::default()
+        },
         missing: BTreeMap::new(),
     };
     for (system, answer) in System::ALL.into_iter().zip(answers) {

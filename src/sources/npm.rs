@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config,
     fetch::{self, anonymous},
-    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, NpmAddress, Upgrade},
+    lockfile::{Artifact, EntryOrigin, LockKey, LockedPackage, Lockfile, NpmAddress},
     manifest::ToolRequest,
     package::{Digest, Invalid, PackageName, Source, System, Tool, Version, name_of_npm_place},
     util::redact::redact_url,
@@ -116,31 +116,19 @@ pub(super) fn select_tagged(
     Ok(())
 }
 
-/// Copies the dependencies of the npm packages of `lockfile` from `previous`, and returns the packages whose
-/// dependencies npm has to resolve.
+/// Returns the npm packages of `lockfile` whose dependencies npm has to resolve: those that are not as in `previous`.
 ///
 /// A package without dependencies is whole with its own tarball, so no npm is needed for it.
 pub fn unresolved(
-    lockfile: &mut Lockfile,
+    lockfile: &Lockfile,
     previous: &Lockfile,
-    upgrade: &Upgrade,
     sources: Sources<'_>,
 ) -> Result<Vec<LockKey>, Error> {
     let mut open = Vec::new();
-    for (key, package) in &mut lockfile.packages {
-        if key.tool.source != Source::Npm {
-            continue;
-        }
-        let before = previous
-            .packages
-            .iter()
-            .find(|(other, locked)| other.tool == key.tool && locked.version == package.version)
-            .map(|(_, locked)| locked);
-        if let Some(before) = before
-            && !upgrade.covers(&key.tool)
-        {
-            package.artifacts.clone_from(&before.artifacts);
-            package.verified.clone_from(&before.verified);
+    for (key, package) in &lockfile.packages {
+        let mut before = previous.packages.iter();
+        let is_kept = before.any(|(other, locked)| other.tool == key.tool && locked == package);
+        if key.tool.source != Source::Npm || is_kept {
             continue;
         }
         let packument = download(&key.tool, sources)?;
@@ -258,6 +246,7 @@ pub fn npm_itself(sources: Sources<'_>) -> Result<(Tool, LockedPackage), Error> 
         .max_by(|one, other| one.version.cmp(&other.version))
         .ok_or_else(|| unknown(&npm, sources))?;
     let locked = LockedPackage {
+        origin: EntryOrigin::Chosen,
         version: newest.version,
         supplier: npm.unnamed_supplier(),
         build: None,

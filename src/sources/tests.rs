@@ -10,7 +10,7 @@ use std::{
 use super::*;
 use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
-    lockfile::LockKey,
+    lockfile::{EntryOrigin, LockKey},
     manifest::{Located, NamedRequest, Origin},
     resolve::resolve,
 };
@@ -235,6 +235,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
     let NamedRequest { tool, request } = request("rust", "*", &[]);
     let lockfile = |artifact: &Artifact| {
         let package = crate::lockfile::LockedPackage {
+            origin: EntryOrigin::Read,
             version: "1.89.0".parse().unwrap(),
             supplier: tool.unnamed_supplier(),
             build: None,

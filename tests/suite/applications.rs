@@ -166,6 +166,26 @@ fn a_lockfile_takes_no_package_with_the_name_of_a_tool() {
 }
 
 #[test]
+fn an_entry_that_does_not_fit_brings_no_packages() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    serve(&server);
+    serve_pure(&server, &[pure("evil", "9.0", &[], &["evil"])]);
+    let sandbox = sandbox.manifest("[tools]\nblack = \"25\"\n");
+    sandbox.allow();
+    let lock = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let other = "name = \"black\"\noptions = [\"strip=1\"]\n";
+    let changed = text.replacen("name = \"black\"\n", other, 1);
+    assert_ne!(changed, text);
+    fs::write(&lock, with_wheel(&server, &changed, "evil", "9.0")).unwrap();
+    sandbox.devsh(&["lock"]).success();
+    assert_eq!(fs::read_to_string(&lock).unwrap(), text);
+}
+
+#[test]
 fn another_package_replaces_no_script_of_an_application() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {

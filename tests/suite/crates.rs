@@ -578,6 +578,73 @@ fn a_lockfile_cannot_bring_the_programs_of_another_repository() {
 }
 
 #[test]
+fn an_entry_for_another_requirement_approves_no_place() {
+    let server = Server::start();
+    serve_probe(&server, "1.0.0", RELEASE);
+    serve_release(&server, "team/probe", "1.0.0");
+    serve_release(&server, "evil/probe", "1.0.0");
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    sandbox.allow();
+    let path = sandbox.project().join("devshell.lock");
+    let lockfile = fs::read_to_string(&path).unwrap();
+    let (head, block) = lockfile.split_once("\n[[tool]]\n").unwrap();
+    let evil = block
+        .replace("team/probe", "evil/probe")
+        .replace("requirement = \"1\"", "requirement = \"1.0\"");
+    // One that does not fit is in the way of the other.
+    let unfit = block.replace("version = \"1.0.0\"", "version = \"0.9.0\"");
+    for blocks in [vec![&evil], vec![&unfit, &evil]] {
+        let blocks: Vec<String> = blocks
+            .iter()
+            .map(|one| format!("\n[[tool]]\n{one}"))
+            .collect();
+        let changed = format!("{head}{}", blocks.concat());
+        for words in [&["run", "--", "probe"][..], &["sync"], &["lock"]] {
+            fs::write(&path, &changed).unwrap();
+            server.requests();
+            sandbox.devsh(words).code(3).error(&[
+                "has sources of programs that you have not approved: `github:evil/probe` for `cargo:probe`",
+            ]);
+            let requests = server.requests();
+            assert!(
+                requests.iter().all(|path| !path.contains("evil")),
+                "{requests:?}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+        }
+    }
+}
+
+#[test]
+fn a_lockfile_takes_no_tool_of_the_catalogue_from_another_place() {
+    let server = Server::start();
+    serve_release(&server, "evil/bat", "1.0.0");
+    for (source, url) in [
+        ("url:bat", "/dl/bat.tar.gz"),
+        (
+            "github:evil/bat",
+            "/evil/bat/releases/download/v1.0.0/bat.tar.gz",
+        ),
+    ] {
+        let sandbox = sandbox(&server, "bat = \"1\"");
+        let address = server.address();
+        let lockfile = format!(
+            "version = 1\n[[tool]]\nname = \"bat\"\nrequirement = \"1\"\nversion = \"1.0.0\"\n\
+             source = \"{source}\"\nartifacts = [\n  \
+             {{ system = \"linux-x86_64\", url = \"{address}{url}\", sha256 = \"{}\" }},\n]\n",
+            "1".repeat(64)
+        );
+        sandbox.write("devshell.lock", lockfile);
+        let refused = sandbox.devsh(&["allow"]);
+        refused.error(&[
+            &format!("`bat` does not come from `{source}`"),
+            "devshell.lock:6",
+        ]);
+        assert_eq!(server.requests(), [""; 0]);
+    }
+}
+
+#[test]
 fn programs_of_another_server_are_used_from_the_named_place_only() {
     let server = Server::start();
     let address = serve_downloads(&server, &["1.0.0", "1.1.0"]);

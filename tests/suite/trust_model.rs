@@ -261,6 +261,11 @@ fn only_an_approved_lock_entry_brings_its_programs() {
     let mut pty = sandbox.shell(HostShell::Bash);
     pty.enter();
     assert_eq!(pty.var("ACTIVE"), None);
+    // devsh keeps an entry for another requirement, but has not chosen it.
+    let kept = pulled.replace("requirement = \"0.12\"", "requirement = \"0.12.5\"");
+    assert_ne!(kept, pulled);
+    fs::write(&lock, kept).unwrap();
+    run("ls").code(3).error(&[refused]);
 
     // That of the approved lockfile needs no question.
     fs::write(&lock, &approved).unwrap();

@@ -12,8 +12,8 @@ use crate::{
     },
     builder::{self, BuildRequest, BuildRule, PackageQuery, RequestedTool},
     lockfile::{
-        AskedAddresses, LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey,
-        PythonSet, PythonSets, Upgrade,
+        AskedAddresses, EntryOrigin, LockKey, LockedPackageFault, LockedRequirement, Lockfile,
+        PythonKey, PythonSet, PythonSets, Upgrade,
     },
     manifest::{DevShell, ShellName, Text},
     package::{CondaFloors, PackageName, Tool},
@@ -366,6 +366,7 @@ pub(super) fn compile(
     }
     packages.sort();
     Ok(PythonSet {
+        origin: EntryOrigin::Chosen,
         python: query.python.unwrap_or_default().to_owned(),
         packages,
         absent,

@@ -12,7 +12,7 @@ use crate::{
     context::{Context, Directories, Terminal},
     env::Env,
     fetch::{Client, Silent},
-    lockfile::{Artifact, LockedPackage},
+    lockfile::{Artifact, EntryOrigin, LockedPackage},
     manifest::{Located, Origin, ShellName, ToolRequest},
     package::{Sha256, System, Tool},
     store::{Store, fixtures},
@@ -126,6 +126,7 @@ impl Sandbox {
                 is_below_root: false,
             },
             locked: LockedPackage {
+                origin: EntryOrigin::Read,
                 version: version.parse().unwrap(),
                 supplier: tool.parse::<Tool>().unwrap().unnamed_supplier(),
                 build: None,

@@ -9,8 +9,8 @@ use url::Url;
 use super::*;
 use crate::{
     lockfile::{
-        Artifact, CondaKey, CondaSet, CondaSets, ExtendsPin, LockKey, LockedConda, LockedPackage,
-        LockedRequirement, PythonKey, PythonSet, PythonSets,
+        Artifact, CondaKey, CondaSet, CondaSets, EntryOrigin, ExtendsPin, LockKey, LockedConda,
+        LockedPackage, LockedRequirement, PythonKey, PythonSet, PythonSets,
     },
     package::{Sha256, System},
 };
@@ -276,6 +276,7 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
         },
     );
     let set = collection::vec(package, 0..4).prop_map(|packages| PythonSet {
+        origin: EntryOrigin::Read,
         python: "3.12".to_owned(),
         left_out: packages
             .iter()
@@ -320,8 +321,12 @@ fn conda_sets() -> impl Strategy<Value = CondaSets> {
         };
         named.into_iter().map(package).collect::<Vec<_>>()
     });
-    let set = collection::btree_map(sample::select(System::ALL.to_vec()), named, 0..4)
-        .prop_map(|packages| CondaSet { packages });
+    let set = collection::btree_map(sample::select(System::ALL.to_vec()), named, 0..4).prop_map(
+        |packages| CondaSet {
+            origin: EntryOrigin::Read,
+            packages,
+        },
+    );
     let key =
         collection::btree_set("[a-z]{1,4}( >=[0-9])?", 1..3).prop_map(|requirements| CondaKey {
             channels: vec!["conda-forge".parse().unwrap()],
@@ -429,6 +434,7 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
         artifacts(),
     )
         .prop_map(|(version, build, checked, artifacts)| LockedPackage {
+            origin: EntryOrigin::Read,
             version: version.parse().unwrap(),
             supplier: "pypi:other".parse().unwrap(),
             build,

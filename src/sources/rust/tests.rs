@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config,
-    lockfile::LockKey,
+    lockfile::{EntryOrigin, LockKey},
     manifest::{Located, Origin},
     package::{ReleaseOptions, Requirement, Source, Supplier},
 };
@@ -152,6 +152,7 @@ fn the_search_ends() {
 #[test]
 fn the_locked_channel_is_requested_first() {
     let package = |version: &str, build: &str| LockedPackage {
+        origin: EntryOrigin::Read,
         version: version.parse().unwrap(),
         supplier: Supplier::new(Source::Rust, "rust").unwrap(),
         build: Some(build.to_owned()),
