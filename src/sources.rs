@@ -60,6 +60,8 @@ pub struct UnusedSupplier {
     pub supplier: Supplier,
     /// The cause, one line.
     pub reason: String,
+    /// True if it was not reached, so it can serve later.
+    pub may_pass: bool,
 }
 
 /// A request for a tool, and what its answer depends on.

@@ -185,11 +185,10 @@ fn unresolved(error: &sources::Error, requests: &[NamedRequest]) -> Unresolved {
         let place = &asking.request.requirement.origin;
         failure.notes.insert(0, format!("{place} asks for it"));
     }
-    match error {
-        sources::Error::Fetch { source, .. } if source.is_unreachable() => {
-            Unresolved::Unreachable(failure)
-        }
-        _ => Unresolved::Failed(failure),
+    if error.is_unreachable() {
+        Unresolved::Unreachable(failure)
+    } else {
+        Unresolved::Failed(failure)
     }
 }
 

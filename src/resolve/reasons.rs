@@ -139,6 +139,7 @@ fn closest(request: &ToolRequest, mut refused: Vec<Refusal>) -> Vec<Refusal> {
         .cloned();
     let all = request.constraints().map(|one| one.value.as_str());
     let all: Vec<&str> = all.collect();
+    let versions: Vec<Version> = refused.iter().map(|one| one.version.clone()).collect();
     // The sort is stable: of equals the newer one stays first.
     refused.sort_by_key(|refusal| {
         let excluded = |reason: &Reason| match reason {
@@ -154,7 +155,7 @@ fn closest(request: &ToolRequest, mut refused: Vec<Refusal>) -> Vec<Refusal> {
         };
         let distances = asked.iter().filter(|asked| !asked.is_empty());
         let distance = distances
-            .map(|asked| distance(asked, refusal.version.release()))
+            .map(|asked| distance(asked, refusal.version.release(), &versions))
             .min();
         (bounds.len(), refusal.reasons.len(), distance)
     });
@@ -185,15 +186,17 @@ fn first_version(requirement: &str) -> Vec<u64> {
 }
 
 /// Returns how far a version is from one that is asked for: after how many equal numbers they differ, and by how much if
-/// already the first differs.
-fn distance(asked: &[u64], release: &[u64]) -> (Reverse<usize>, u64) {
+/// already the first differs, or if all `versions` are newer.
+fn distance(asked: &[u64], release: &[u64], versions: &[Version]) -> (Reverse<usize>, u64) {
     let number = |numbers: &[u64], at: usize| numbers.get(at).copied().unwrap_or_default();
     let equal = (0..asked.len()).take_while(|at| number(asked, *at) == number(release, *at));
     let equal = equal.count();
+    let is_too_old = versions.iter().all(|one| one.release() > asked);
     // Of a line that begins alike the newest is the most useful one.
-    let apart = match equal {
-        0 => number(asked, 0).abs_diff(number(release, 0)),
-        _ => 0,
+    let apart = if equal == 0 || is_too_old {
+        number(asked, equal).abs_diff(number(release, equal))
+    } else {
+        0
     };
     (Reverse(equal), apart)
 }

@@ -114,6 +114,11 @@ impl Error {
         }
     }
 
+    /// Returns whether the server was not reached.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Fetch { source, .. } if source.is_unreachable())
+    }
+
     /// Returns whether a plain download does not exist.
     pub(super) fn is_absent(&self) -> bool {
         let Self::Fetch { source, .. } = self else {

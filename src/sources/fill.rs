@@ -113,7 +113,7 @@ fn ask_suppliers(
                     return Err(error);
                 };
                 for at in asking.iter().flatten() {
-                    round[*at].set_aside(rank, &reason);
+                    round[*at].set_aside(rank, &reason, error.is_unreachable());
                 }
                 round[*first].error.get_or_insert(error);
             }
@@ -131,7 +131,7 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                 continue;
             }
             match (lookup.best)(one.sought, &one.candidates) {
-                None => one.set_aside(rank, "no version of it fits"),
+                None => one.set_aside(rank, "no version of it fits", false),
                 Some(position) => {
                     let candidate = &one.candidates[position];
                     let is_crate = one.is_crate(rank);
@@ -164,7 +164,7 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                     let Some(reason) = error.unavailable() else {
                         return Err(error);
                     };
-                    round[at].set_aside(rank, &reason);
+                    round[at].set_aside(rank, &reason, error.is_unreachable());
                     round[at].error.get_or_insert(error);
                 }
             }
@@ -229,11 +229,12 @@ impl<'a> OpenRequest<'a> {
         is_crate && settings.is_empty() && !self.is_crate_read
     }
 
-    fn set_aside(&mut self, rank: usize, reason: &str) {
+    fn set_aside(&mut self, rank: usize, reason: &str, may_pass: bool) {
         let supplier = self.suppliers.get(rank).cloned();
         self.unused.extend(supplier.map(|supplier| UnusedSupplier {
             supplier,
             reason: reason.to_owned(),
+            may_pass,
         }));
         // A version without digests cannot be locked.
         self.candidates

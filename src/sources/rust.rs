@@ -222,7 +222,9 @@ impl ToolchainSearch<'_> {
             let numbers = |at: usize| exact.release().get(at).copied().unwrap_or_default();
             let name = format!("{}.{}.{}", numbers(0), numbers(1), numbers(2));
             if self.take(&RustChannel::new(name))?.is_none() {
-                // Only for the error, which names the available versions.
+                // Only for the error, which names the nearest versions.
+                let minor = format!("{}.{}", numbers(0), numbers(1));
+                self.take(&RustChannel::new(minor))?;
                 self.stable()?;
             }
             return Ok(());
@@ -380,7 +382,10 @@ impl ToolchainSearch<'_> {
             && candidate.artifacts.contains_key(&self.system)
             && old_enough;
         let version = candidate.version.clone();
-        self.found.push(candidate);
+        let is_same = |one: &Candidate| (&one.version, &one.build) == (&version, &candidate.build);
+        if !self.found.iter().any(is_same) {
+            self.found.push(candidate);
+        }
         Ok(Some((version, satisfies)))
     }
 }

@@ -12,6 +12,7 @@ use crate::support::{
     HostShell, Sandbox, Server, Tree,
     pypi::{serve_program, serve_tool},
     require,
+    rust_dist::serve_release,
     server::Fault,
 };
 
@@ -496,6 +497,11 @@ fn hints_suggest_a_fix() {
         at("note: of ruff 0.12 there is 0.12.4 and 0.12.3\n")
             < at("note: the newest of source `pypi` is 0.14.0\n")
     );
+    // A version that is too old to be served names the oldest one.
+    sandbox
+        .devsh(&["add", "--trust", "ruff@0.11"])
+        .code(1)
+        .error(&["note: of ruff 0 there is 0.12.4 and 0.12.3\n"]);
     for word in ["ruff==0.12", "ruff>=0.12"] {
         let bound = word.trim_start_matches("ruff").trim_start_matches("==");
         let meant = format!("write `'ruff@{bound}'`");
@@ -507,6 +513,23 @@ fn hints_suggest_a_fix() {
     sandbox.write("devshell.toml", "[env]\nPATH = \"./bin\"\n");
     let wanted = "write `PATH = { prepend = [\"./bin\"] }`";
     sandbox.devsh(&["lock", "--trust"]).code(1).error(&[wanted]);
+}
+
+#[test]
+fn a_rust_that_does_not_exist_names_the_published_one_of_its_line() {
+    let server = Server::start();
+    serve_release(&server, "1.89.1");
+    serve_release(&server, "1.95.0");
+    let sandbox = Sandbox::new().served_by(&server);
+    for (asked, note) in [
+        ("1.89.7", "note: of rust 1.89 there is 1.89.1\n"),
+        ("1.95.3", "note: of rust 1.95 there is 1.95.0\n"),
+        ("1.999.0", "note: of rust 1 there is 1.95.0\n"),
+    ] {
+        sandbox.write("devshell.toml", format!("[tools]\nrust = \"{asked}\"\n"));
+        let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
+        assert!(outcome.stderr.contains(note), "{outcome}");
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(in crate::sources) fn find(
         Ok(Published::Unused(UnusedSupplier {
             supplier,
             reason: reason.to_owned(),
+            may_pass: false,
         }))
     };
     let Some(supplier) = supplier else {
