@@ -20,3 +20,4 @@ pub mod redact;
 pub mod secret_key;
 pub mod terminal_text;
 pub mod vars;
+pub mod word_lists;

@@ -12,6 +12,7 @@ use crate::{
     package::{PackageName, Source, Supplier, System, Tool, Version},
     report::{failure::Failure, hints::WITHOUT_MANIFEST},
     sources::conda::{self, Clash, CondaQuery, Conflict, Need},
+    util::word_lists::{in_backticks, join_with_and},
 };
 
 /// The conda packages that a dev shell asks for.
@@ -267,10 +268,9 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             needed,
         } => {
             let key = floor.key();
-            let words: Vec<String> = requirements.iter().map(|one| format!("`{one}`")).collect();
             let failure = Failure::new(format!(
                 "{} need {key} {needed} on {system}, and `[conda] {key}` is {declared}",
-                words.join(", ")
+                join_with_and(&in_backticks(requirements))
             ));
             let failure = requirements
                 .iter()
@@ -283,7 +283,6 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             requirements,
             reason,
         } => {
-            let words: Vec<String> = requirements.iter().map(|one| format!("`{one}`")).collect();
             if let [requirement] = &requirements[..] {
                 return Failure::new(format!("no packages for {system} meet `{requirement}`"))
                     .note(asks(requirement))
@@ -294,7 +293,7 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             }
             let failure = Failure::new(format!(
                 "no packages for {system} meet {} together",
-                words.join(" and ")
+                join_with_and(&in_backticks(requirements))
             ));
             let mut failure = requirements
                 .iter()

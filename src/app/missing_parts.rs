@@ -12,6 +12,7 @@ use crate::{
     package::Tool,
     prompt::record::MissingPart,
     report::failure::Failure,
+    util::word_lists::join_with_and,
 };
 
 /// The hint for a lockfile that is older than a file of the project.
@@ -28,6 +29,15 @@ pub enum Unresolved {
 }
 
 impl Unresolved {
+    /// Returns whether the same requests can resolve later, because a server was not reached.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::NoVersion(_, failure) => failure.is_temporary,
+            Self::Failed(_) => false,
+        }
+    }
+
     pub fn into_failure(self) -> Failure {
         match self {
             Self::Unreachable(failure) | Self::NoVersion(_, failure) | Self::Failed(failure) => {
@@ -92,7 +102,7 @@ impl Unlocked {
         NamedRequest { tool, request }: &NamedRequest,
         why: Unresolved,
     ) {
-        let is_unreachable = matches!(why, Unresolved::Unreachable(_));
+        let is_unreachable = why.may_pass();
         let tool = LockKey::for_request(tool, request);
         let failure = why.into_failure();
         self.add_tool(
@@ -317,10 +327,7 @@ pub fn describe(parts: &[MissingPart]) -> Failure {
 /// Returns the names of missing parts in one phrase.
 pub fn describe_names(parts: &[MissingPart]) -> String {
     let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
-    let names = match names.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => names.concat(),
-    };
+    let names = join_with_and(&names);
     let is_left_out = parts.iter().all(|part| part.is_left_out);
     let label = if is_left_out { "left out" } else { "missing" };
     format!("{label}: {names}")

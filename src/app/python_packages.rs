@@ -27,6 +27,7 @@ use crate::{
         LockFiles, PythonLock, Selection, SelectionPart, admitted_packages, find_unmet, read_lock,
     },
     report::failure::Failure,
+    util::word_lists::join_first,
 };
 
 pub use permitted_builds::{build_failed, new_builds};
@@ -274,13 +275,8 @@ fn describe_changes(before: &PythonKey, now: &PythonKey) -> String {
         (before.lines().collect(), now.lines().collect());
     let added = now.difference(&before).map(|line| format!("+ `{line}`"));
     let removed = before.difference(&now).map(|line| format!("- `{line}`"));
-    let mut changes: Vec<String> = added.chain(removed).collect();
-    if changes.len() > SHOWN_CHANGES {
-        let more = changes.len() - SHOWN_CHANGES;
-        changes.truncate(SHOWN_CHANGES);
-        changes.push(format!("and {more} more"));
-    }
-    changes.join(", ")
+    let changes: Vec<String> = added.chain(removed).collect();
+    join_first(&changes, SHOWN_CHANGES)
 }
 
 /// Returns the failure for a list that has changed since its packages were locked; nothing if it never was locked.

@@ -10,7 +10,7 @@ use crate::{
         locate::Place,
     },
     report::failure::{ExitStatus, Failure},
-    util::files,
+    util::{files, word_lists::join_first},
 };
 
 use super::{dev_shells::with_shell, fetch_extends, session::Session};
@@ -79,12 +79,7 @@ pub fn describe_change(session: &Session<'_>, project: &Project) -> String {
             format!("`{file}`{gone}")
         })
         .collect();
-    let changed = if changed.len() > SHOWN_FILES {
-        let more = changed.len() - SHOWN_FILES;
-        format!("{} and {more} more", changed[..SHOWN_FILES].join(", "))
-    } else {
-        changed.join(", ")
-    };
+    let changed = join_first(&changed, SHOWN_FILES);
     if changed.is_empty() {
         format!("`{root}` has changed since you allowed it")
     } else {

@@ -11,7 +11,7 @@ use crate::{
     package::{Glibc, OLDEST_KERNEL, System, Tool, Version},
     python::{MissingPackage, UnfitApplication, UvError},
     sources, store,
-    util::files,
+    util::{files, word_lists::in_backticks},
 };
 
 /// The reason why the artifact of a tool cannot be used, although nothing is wrong with it.
@@ -256,9 +256,8 @@ pub enum Error {
 }
 
 /// Returns names in backquotes, with commas.
-pub(super) fn quoted_list(names: &BTreeSet<String>) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
+fn quoted_list(names: &BTreeSet<String>) -> String {
+    in_backticks(names).join(", ")
 }
 
 impl Error {

@@ -14,7 +14,7 @@ use std::{
 use super::{profile_name::profiles_directory, profile_record};
 use crate::{
     store::{self, CountedFiles, Damage, Size},
-    util::files,
+    util::{files, word_lists::join_first},
 };
 
 /// Kinds of entries of the data directory.
@@ -126,12 +126,9 @@ impl Inventory {
                     .map(|need| object_name(need))
                     .collect();
                 names.sort_unstable();
-                let more = names.len().saturating_sub(NAMED);
-                names.truncate(NAMED);
-                match (names.as_slice(), more) {
-                    ([], _) => "without tools of the store".to_owned(),
-                    (names, 0) => format!("with {}", names.join(", ")),
-                    (names, more) => format!("with {} and {more} more", names.join(", ")),
+                match names.as_slice() {
+                    [] => "without tools of the store".to_owned(),
+                    names => format!("with {}", join_first(names, NAMED)),
                 }
             }
         }

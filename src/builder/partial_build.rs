@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use super::{BuiltShell, Error, error::quoted_list};
+use super::{BuiltShell, Error};
 use crate::{package::Tool, python::SelectionPart};
 
 /// A part of a dev shell that can be missing while the rest is usable.
@@ -36,10 +36,11 @@ impl fmt::Display for ShellPart {
             Self::Tool(tool) => write!(formatter, "`{tool}`"),
             Self::PythonPackages => formatter.write_str("Python packages"),
             Self::PackagesOf(part) => write!(formatter, "Python packages of {part}"),
-            Self::UnbuiltPackages(names) => {
-                let plural = if names.len() == 1 { "" } else { "s" };
-                write!(formatter, "Python package{plural} {}", quoted_list(names))
-            }
+            // The error names them.
+            Self::UnbuiltPackages(names) => match names.len() {
+                1 => formatter.write_str("a Python package"),
+                count => write!(formatter, "{count} Python packages"),
+            },
             Self::ListChanges(file) => write!(formatter, "changes of `{file}`"),
             Self::Project => formatter.write_str("the project itself"),
         }

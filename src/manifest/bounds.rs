@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Origin, ToolRequest};
-use crate::package::{
-    LONGEST_REQUIREMENT, Requirement, implied, intersection, shorten_digest, version_sets,
-    write_version_set,
+use crate::{
+    package::{
+        LONGEST_REQUIREMENT, Requirement, implied, intersection, shorten_digest, version_sets,
+        write_version_set,
+    },
+    util::word_lists::join_first,
 };
 
 /// Most bounds that are listed one by one.
@@ -19,15 +22,11 @@ pub fn whole(request: &ToolRequest) -> String {
 fn all_bounds(request: &ToolRequest) -> String {
     combined(request).unwrap_or_else(|| {
         let all = distinct(request);
-        let shown = all.iter().take(SHOWN).map(|one| match one.as_str() {
+        let all = all.iter().map(|one| match one.as_str() {
             text if text.contains("||") => format!("({text})"),
             text => text.to_owned(),
         });
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        match all.len().saturating_sub(SHOWN) {
-            0 => shown,
-            more => format!("{shown} and {more} more"),
-        }
+        join_first(&all.collect::<Vec<_>>(), SHOWN)
     })
 }
 

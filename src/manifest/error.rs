@@ -5,7 +5,10 @@ use std::{fmt, ops::Range, sync::Arc};
 use super::{CompositionError, Located, Origin};
 use crate::{
     package::{Invalid, Source},
-    util::terminal_text::{SafeText, shorten},
+    util::{
+        terminal_text::{SafeText, shorten},
+        word_lists::{in_backticks, join_with_and, join_with_or},
+    },
 };
 
 /// An error in a file, with its place.
@@ -322,15 +325,10 @@ fn shown_table(path: &str) -> String {
 }
 
 fn shown_keys(keys: &[&str]) -> String {
-    let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
+    join_with_or(&in_backticks(keys))
 }
 
 /// Returns the names of sources in backticks.
 fn quoted(sources: &[Source]) -> String {
-    let names: Vec<String> = sources.iter().map(|source| format!("`{source}`")).collect();
-    names.join(" and ")
+    join_with_and(&in_backticks(sources))
 }

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use crate::util::word_lists::join_with_and;
 
 /// An operating system and processor that devsh locks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub fn describe_systems(systems: &[System]) -> String {
             (false, false) => None,
         }
     });
-    words.collect::<Vec<_>>().join(" and ")
+    join_with_and(&words.collect::<Vec<_>>())
 }
 
 impl FromStr for System {

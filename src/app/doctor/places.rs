@@ -18,6 +18,7 @@ use crate::{
     util::{
         files::{self, Stamp},
         vars,
+        word_lists::join_with_and,
     },
 };
 
@@ -126,7 +127,7 @@ fn file_system(context: &Context) -> Check {
     }
     Check::error(
         "files",
-        format!("the store's file system lacks {}", missing.join(" and ")),
+        format!("the store's file system lacks {}", join_with_and(&missing)),
         "point `XDG_DATA_HOME` and `XDG_STATE_HOME` at a local disk",
     )
 }

@@ -3,8 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    context::Context, env::pathlist, prompt::session_var::ShellSession,
-    report::paths::display_path, util::vars,
+    context::Context,
+    env::pathlist,
+    prompt::session_var::ShellSession,
+    report::paths::display_path,
+    util::{
+        vars,
+        word_lists::{in_backticks, join_first},
+    },
 };
 
 use super::check::Check;
@@ -37,16 +43,8 @@ pub(super) fn checks(context: &Context) -> Vec<Check> {
             format!("the programs of `{shell}` come first"),
         )];
     }
-    let named = hidden.iter().take(MOST);
-    let named: Vec<_> = named
-        .map(|program| format!("`{}`", display_path(context, program)))
-        .collect();
-    let more = hidden.len().saturating_sub(MOST);
-    let more = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
+    let named = hidden.iter().map(|program| display_path(context, program));
+    let named = join_first(&in_backticks(named), MOST);
     let by = hidden.first().and_then(|program| manager(program));
     let hint = by.map_or_else(
         || {
@@ -55,7 +53,7 @@ pub(super) fn checks(context: &Context) -> Vec<Check> {
         },
         |name| format!("load devsh's hook after {name} in your rc file, then start a new shell"),
     );
-    let text = format!("{}{more} come before the dev shell's own", named.join(", "));
+    let text = format!("{named} come before the dev shell's own");
     vec![Check::error("PATH", text, hint)]
 }
 

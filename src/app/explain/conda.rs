@@ -8,6 +8,7 @@ use crate::{
     manifest::PlacedRequirement,
     package::{Source, conda_package_of},
     project::approval::ApprovalState,
+    util::word_lists::{in_backticks, join_first},
 };
 
 use super::{Explained, Explanation};
@@ -173,13 +174,6 @@ fn other_needs(packages: &[LockedConda], name: &str, known: Option<&Step<'_>>) -
         known.is_none_or(|step| step.package.name != package.name)
             && needed.any(|needed| needed == name)
     });
-    let names: Vec<String> = others.map(|one| format!("`{}`", one.name)).collect();
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
-    let more = names.len() - shown.len();
-    let more = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
-    (!names.is_empty()).then(|| format!("needed by {}{more}", shown.join(", ")))
+    let names = in_backticks(others.map(|one| &one.name));
+    (!names.is_empty()).then(|| format!("needed by {}", join_first(&names, NAMED)))
 }

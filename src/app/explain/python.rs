@@ -5,6 +5,7 @@ use crate::{
     app::package_status::ChosenPackages,
     package::Source,
     python::{PackageSource, normalize},
+    util::word_lists::join_first,
 };
 
 /// Most packages that are named as needing another one.
@@ -20,16 +21,10 @@ impl Explained<'_> {
         let chosen = ChosenPackages::of(session, project, self.content, &self.lockfile)?;
         let pin = chosen.pins.packages.iter().find(|pin| pin.name == name)?;
         let lock = chosen.packages.lock.display().to_string();
-        let mut needed_by = chosen.packages.locked.dependents(&name);
-        let more = needed_by.len().saturating_sub(NAMED);
-        needed_by.truncate(NAMED);
-        let mut names = needed_by.join(", ");
-        if more > 0 {
-            names = format!("{names} and {more} more");
-        }
+        let needed_by = chosen.packages.locked.dependents(&name);
         let mut notes = vec![format!("Python package of `{lock}`")];
-        if !names.is_empty() {
-            notes.push(format!("needed by {names}"));
+        if !needed_by.is_empty() {
+            notes.push(format!("needed by {}", join_first(&needed_by, NAMED)));
         }
         if pin.source != PackageSource::Index(None) {
             notes.push(format!("locked as `{pin}`"));

@@ -8,6 +8,7 @@ use crate::{
     lockfile::{Lockfile, PythonKey, PythonSet},
     project::Project,
     report::failure::Failure,
+    util::word_lists::{in_backticks, join_with_and},
 };
 
 use super::{
@@ -107,11 +108,10 @@ pub fn build_failed(
         Ok(match attempt {
             BuildAttempt::Resolved(set) => Ok((failed.key, set)),
             BuildAttempt::NeedsPermission(builds) => {
-                let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
                 let failure = failed.failure.hint(format!(
                     "`{}` asks whether {} may run its own build",
                     session.command("allow"),
-                    names.join(" and ")
+                    join_with_and(&in_backticks(&builds))
                 ));
                 Err(FailedList { failure, ..failed })
             }

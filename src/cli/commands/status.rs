@@ -18,6 +18,7 @@ use crate::{
         table::{Cell, Column, Table},
         ui::Ui,
     },
+    util::word_lists::join_first,
 };
 
 /// The most notes that are shown without `--verbose`.
@@ -153,10 +154,7 @@ fn by_reason(parts: &[MissingPart]) -> Vec<(Vec<&MissingPart>, &MissingPart)> {
 
 fn names_in_short(parts: &[&MissingPart]) -> String {
     let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
-    match names.len().saturating_sub(SHOWN_PARTS) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names[..SHOWN_PARTS].join(", ")),
-    }
+    join_first(&names, SHOWN_PARTS)
 }
 
 fn environment(ui: &Ui, status: &ProjectStatus) -> Cell {

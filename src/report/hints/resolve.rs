@@ -4,6 +4,7 @@ use crate::{
     package::{Tool, Version},
     report::failure::Failure,
     resolve,
+    util::word_lists::join_with_and,
 };
 
 impl From<&resolve::Error> for Failure {
@@ -44,6 +45,13 @@ impl From<&resolve::Error> for Failure {
                     let supplier = one.supplier.describe(tool.name.as_str());
                     failure.note(format!("{supplier} does not serve it: {}", one.reason))
                 });
+                let failure = if unused.iter().any(|one| one.may_pass) {
+                    failure
+                        .hint("if the version is right, try again later; `devsh doctor --network` shows which servers answer")
+                        .temporary()
+                } else {
+                    failure
+                };
                 if refused.is_empty() {
                     return failure.note(format!(
                         "source `{}` has no version of `{}` for {system}",
@@ -99,12 +107,13 @@ fn near_versions(
         .collect();
     let failure = match (&line, near.is_empty()) {
         (_, true) => failure,
-        (Some(line), false) => {
-            failure.note(format!("of {tool} {line} there is {}", near.join(" and ")))
-        }
+        (Some(line), false) => failure.note(format!(
+            "of {tool} {line} there is {}",
+            join_with_and(&near)
+        )),
         (None, false) => failure.note(format!(
             "the nearest versions of {tool} are {}",
-            near.join(" and ")
+            join_with_and(&near)
         )),
     };
     // A version with another fault is near too, and the fault is the reason.
