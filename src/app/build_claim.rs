@@ -19,7 +19,7 @@ use super::{build_files::BuildTraces, session::Session};
 
 /// The interval at which the progress of another build is read.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The number and the interval of a background build's tries to get the lock: a process that only checks for a build
+/// The number and the interval of the tries to get the lock without waiting for a build: a process that only checks for a build
 /// holds the lock for a moment.
 const TRIES: (u32, Duration) = (20, Duration::from_millis(10));
 
@@ -117,6 +117,11 @@ impl OtherMeter {
         }
         self.done = done;
     }
+}
+
+/// Returns whether another process builds.
+pub fn is_taken(traces: &BuildTraces) -> bool {
+    try_claim(traces).is_ok_and(|claim| claim.is_none())
 }
 
 /// Takes the right to build, unless another process has it.

@@ -288,20 +288,12 @@ pub fn before_unreadable_lockfile(
             unreadable.push((path, part));
         }
     }
+    if unreadable.is_empty() {
+        return None;
+    }
+    let is_unreadable = |file: &Watched| unreadable.iter().any(|(path, _)| *path == file.path);
+    let mut record = usable_record(session, place, shell, is_unreadable)?;
     let (state, now) = (&session.context.directories.state, session.context.now);
-    if unreadable.is_empty() || session.decisions.is_denied(&place.root) {
-        return None;
-    }
-    let mut record = Record::stored(state, &place.root, shell)?;
-    let is_unchanged = |file: &Watched| {
-        let mut paths = unreadable.iter().map(|(path, _)| path);
-        paths.any(|path| *path == file.path) || file.is_unchanged()
-    };
-    let sealed = record.sealed.iter().all(Watched::is_unchanged);
-    let there = record.objects.iter().all(|object| object.exists());
-    if !(sealed && there && record.watched.iter().all(is_unchanged)) {
-        return None;
-    }
     for (path, part) in unreadable {
         let missing = &mut record.content.missing;
         missing.retain(|known| known.name != part.name);
@@ -314,6 +306,27 @@ pub fn before_unreadable_lockfile(
     // Without a stored record the next prompt finds the same again.
     let _stored = record.store(state, &place.root, shell);
     Some(record)
+}
+
+/// Returns the record of the last build of a dev shell, which can be without some parts; nothing if the user has
+/// decided about the project since.
+pub fn before_build(session: &Session<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
+    let approval = session.decisions.approval_path(&place.root);
+    let record = usable_record(session, place, shell, |file| file.path != approval)?;
+    (!session.options.locked || !record.drifted).then_some(record)
+}
+
+/// Returns the stored record of a dev shell that still exists, if no file has changed except those that
+/// `may_change` names.
+fn usable_record(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    may_change: impl Fn(&Watched) -> bool,
+) -> Option<Record> {
+    let record = Record::stored(&session.context.directories.state, &place.root, shell)?;
+    let is_denied = session.decisions.is_denied(&place.root);
+    (!is_denied && record.is_usable(may_change)).then_some(record)
 }
 
 /// A dev shell that was built and recorded.

@@ -4,6 +4,7 @@ use crate::{
     manifest::ShellName,
     project::{LOCKFILE, Project},
     prompt::record::{LockedVersions, Record},
+    util::word_lists::{in_backticks, join_with_and},
 };
 
 use super::{
@@ -32,10 +33,11 @@ pub fn locked_versions(project: &Project, inputs: &BuildInputs<'_>) -> LockedVer
     }
 }
 
-/// Returns the changes of lockfiles since a dev shell was built, in one line: `ruff 0.17.6 → 0.17.7, devshell.lock changed`.
+/// Returns the changes of lockfiles since a dev shell was built, in one line: ``ruff 0.17.6 → 0.17.7, `uv.lock` changed``.
 pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> Option<String> {
     let state = &session.context.directories.state;
-    let before = Record::stored(state, project.root(), shell)?.versions;
+    let record = Record::stored(state, project.root(), shell)?;
+    let before = &record.versions;
     let joined = joined_lockfile(session, project).ok()?;
     // A lockfile without an answer to a request is behind the manifest; it has not changed itself. A command reports
     // its own changes.
@@ -56,13 +58,32 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
         changes.push(format!("{more} more"));
     }
     let known = now.lockfiles.iter();
-    let files: Vec<String> = known
-        .filter(|(name, _)| is_news || *name != LOCKFILE)
-        .filter_map(|(name, digest)| {
-            let old = before.lockfiles.get(name)?;
-            (old != digest).then(|| name.clone())
+    let changed = known.filter(|(name, digest)| {
+        let old = before.lockfiles.get(*name);
+        old.is_some_and(|old| old != *digest)
+    });
+    let files: Vec<String> = changed
+        .flat_map(|(name, _)| match &**name {
+            LOCKFILE if is_news => changed_lockfiles(session, project, &record),
+            LOCKFILE => Vec::new(),
+            name => vec![name.to_owned()],
         })
         .collect();
-    changes.extend((!files.is_empty()).then(|| format!("{} changed", files.join(" and "))));
+    let files = in_backticks(files);
+    changes.extend((!files.is_empty()).then(|| format!("{} changed", join_with_and(&files))));
     (!changes.is_empty()).then(|| changes.join(", "))
+}
+
+/// Returns the lockfiles of devsh that have changed since a record was made.
+fn changed_lockfiles(session: &Session<'_>, project: &Project, record: &Record) -> Vec<String> {
+    let paths = session.lockfile_paths(&project.place);
+    let changed = paths.iter().filter(|path| {
+        let mut watched = record.watched.iter();
+        watched.any(|file| file.path == **path && !file.is_unchanged())
+    });
+    let names = changed.map(|path| match path.strip_prefix(project.root()) {
+        Ok(name) => name.display().to_string(),
+        Err(_) => session.display(path),
+    });
+    names.collect()
 }

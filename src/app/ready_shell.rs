@@ -6,15 +6,17 @@ use crate::{
     config::units::span,
     env::Env,
     manifest::ShellName,
-    project::{Project, locate::Place},
+    project::{Project, locate::Place, watch::Watched},
     prompt::{Loading, load, record::Record},
     report::failure::Failure,
 };
 
 use super::{
+    build_claim,
     build_files::BuildTraces,
     build_mode::BuildMode,
     build_record::{self, RecordedShell},
+    describe_lock_changes,
     lock_and_build::bring_up,
     missing_parts,
     session::Session,
@@ -56,7 +58,8 @@ pub enum Completeness {
 
 /// Returns a dev shell of the project here: its stored record while that is fresh, else a new one.
 ///
-/// A record without parts whose servers failed is used until the time of the next try.
+/// A record without parts whose servers failed is used until the time of the next try. If another process builds the
+/// dev shell, a command that needs no more than a part of it does not wait.
 pub fn prepare(
     session: &Session<'_>,
     shell: &ShellName,
@@ -82,6 +85,15 @@ pub fn prepare(
         }
     }
     let place = session.active_place()?;
+    if completeness == Completeness::Partial
+        && let Some(record) = during_build(session, &place, shell)?
+    {
+        return Ok(ReadyShell {
+            root: place.root,
+            shell: shell.clone(),
+            record,
+        });
+    }
     let record = match (build(session, &place, shell), completeness) {
         (Ok(built), Completeness::Whole) => built
             .complete()
@@ -98,6 +110,32 @@ pub fn prepare(
         shell: shell.clone(),
         record,
     })
+}
+
+/// Returns the record of a dev shell that another process builds now: what is there of it, or the last build.
+fn during_build(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+) -> Result<Option<Record>, Failure> {
+    if !build_claim::is_taken(&BuildTraces::new(session.context, &place.root)) {
+        return Ok(None);
+    }
+    let project = trust::trusted_project_at(session, place.clone(), Some(shell))?;
+    let Some(record) = build_record::before_build(session, place, shell) else {
+        return Ok(None);
+    };
+    // The missing parts of a fresh record say the same.
+    if !record.watched.iter().all(Watched::is_unchanged) {
+        let status = session.command("status");
+        let text = format!(
+            "`{shell}` is still being built, so its last build is used; `{status}` shows how far it is"
+        );
+        let changes = describe_lock_changes::describe(session, project.get(), shell);
+        let text = changes.map_or(text.clone(), |changes| format!("{changes}; {text}"));
+        session.reporter.note(&text);
+    }
+    Ok(Some(record))
 }
 
 /// Returns whether a build that failed for a server is not repeated for these seconds. A CI job may repeat a command on

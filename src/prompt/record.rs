@@ -185,13 +185,7 @@ impl Record {
     /// enough at `now`, the record is stored again without its digest.
     pub fn fresh(state: &Path, root: &Path, shell: &ShellName, now: SystemTime) -> Option<Self> {
         let mut record = Self::stored(state, root, shell)?;
-        // Machines can share a home directory.
-        let same_machine = |compared: &String| *compared == machine::identity();
-        let fresh = record.machine.as_ref().is_none_or(same_machine)
-            && record.watched.iter().all(Watched::is_unchanged)
-            && record.objects.iter().all(|object| object.exists())
-            && record.sealed.iter().all(Watched::is_unchanged);
-        if !fresh {
+        if !record.is_usable(|_| false) {
             return None;
         }
         let settled: Vec<Watched> = record
@@ -245,6 +239,18 @@ impl Record {
         let path = Self::path(state, root, shell);
         files::create_private_dir(path.parent().unwrap_or(state))?;
         files::write_atomic(&path, &encode(self, root))
+    }
+
+    /// Returns whether its objects exist and everything it was made from is unchanged, except the files that
+    /// `may_change` names.
+    pub fn is_usable(&self, may_change: impl Fn(&Watched) -> bool) -> bool {
+        // Machines can share a home directory.
+        let same_machine = |compared: &String| *compared == machine::identity();
+        let mut watched = self.watched.iter();
+        self.machine.as_ref().is_none_or(same_machine)
+            && watched.all(|file| may_change(file) || file.is_unchanged())
+            && self.objects.iter().all(|object| object.exists())
+            && self.sealed.iter().all(Watched::is_unchanged)
     }
 
     /// Returns whether no part is missing, except those that are left out.

@@ -81,7 +81,7 @@ fn a_changed_lockfile_means_the_same_or_is_an_error() {
             let said = outcome.stderr.as_str();
             // A build because of another lockfile says so first.
             let said = said
-                .strip_prefix("devsh: devshell.lock changed\n")
+                .strip_prefix("devsh: `devshell.lock` changed\n")
                 .unwrap_or(said);
             assert!(said.starts_with("error: "), "{what}: {outcome}");
             refused += 1;
