@@ -218,7 +218,6 @@ impl Project {
         &self.presets
     }
 
-    /// Returns notes on things in a detected project's files that have no effect.
     /// Returns the build packages that compile native code of the project.
     pub fn compilers(&self) -> BTreeSet<&'static str> {
         self.python
@@ -227,6 +226,16 @@ impl Project {
             .collect()
     }
 
+    /// Returns the names of the programs that the project itself brings, as far as its files declare them.
+    pub fn scripts(&self) -> BTreeSet<&str> {
+        let files = self.python.iter();
+        files
+            .flat_map(|files| &files.scripts)
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Returns notes on things in a detected project's files that have no effect.
     pub fn notes(&self) -> &[PresetNote] {
         &self.notes
     }
@@ -289,6 +298,11 @@ impl Project {
             differences.extend(approval_summary::compare(&before.all, &self.facts.all));
         }
         differences
+    }
+
+    /// Returns whether there is nothing that the user has not approved, as for an empty manifest.
+    pub fn asks_for_nothing(&self) -> bool {
+        self.differences().is_empty()
     }
 
     /// Returns the files that have changed since the user approved the project.

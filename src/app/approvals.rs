@@ -21,7 +21,7 @@ use super::{
     background,
     build_mode::BuildMode,
     build_record, fetch_extends,
-    lock_and_build::bring_up,
+    lock_and_build::{bring_up, stop_on_interrupt},
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     new_name::NewName,
@@ -48,6 +48,17 @@ pub struct Requests {
     pub plain_settings: usize,
 }
 
+impl Requests {
+    /// Returns requests that the user has not seen before.
+    pub fn added(differences: impl Iterator<Item = (String, Difference)>) -> Self {
+        Self {
+            is_known: true,
+            differences: differences.collect(),
+            plain_settings: 0,
+        }
+    }
+}
+
 impl<'a> Review<'a> {
     /// Reads the project in the working directory.
     pub fn begin(session: &'a Session<'a>) -> Result<Self, Failure> {
@@ -67,6 +78,11 @@ impl<'a> Review<'a> {
             is_allowed: project.standing() == ApprovalState::Allowed,
             project,
         })
+    }
+
+    /// Returns whether the project asks for nothing, as with an empty manifest.
+    pub fn is_empty(&self) -> bool {
+        !self.is_incomplete() && self.project.asks_for_nothing()
     }
 
     /// Returns whether files must be fetched, or opened outside of the project, to know all requests.
@@ -106,6 +122,11 @@ impl<'a> Review<'a> {
         }
     }
 
+    /// Returns the programs that the project declares and that would come before programs of the user.
+    pub fn declared_scripts(&self) -> Result<Vec<NewName>, Failure> {
+        programs::declared_scripts(self.session, &self.project)
+    }
+
     /// Returns the variables that `dev` needs and the host shell lacks.
     pub fn missing_variables(&self) -> Vec<UnsetVariable> {
         missing_vars::missing(self.session.context, &self.project, &ShellName::dev())
@@ -118,7 +139,10 @@ impl<'a> Review<'a> {
             self.project
                 .allow(&session.decisions, session.context.now)?
         } else {
-            programs::allow(session, self.project)?
+            let scripts = self.declared_scripts()?;
+            let project = programs::allow(session, self.project)?;
+            programs::approve(session, project.get(), &scripts)?;
+            project
         };
         session.notify_host_shells()?;
         Ok(ApprovedProject { session, project })
@@ -184,6 +208,8 @@ impl ApprovedProject<'_> {
     /// Returns the Python packages without a wheel that the user has not let run their own build.
     pub fn new_builds(&self) -> Result<BTreeSet<String>, Failure> {
         let project = self.project.get();
+        // It resolves packages, which takes as long as a build.
+        let _interrupts = stop_on_interrupt(self.session.context, project, &[ShellName::dev()]);
         let lockfile = joined_lockfile(self.session, project)?.lockfile;
         let mut new = python_packages::new_builds(self.session, project, &lockfile)?;
         // Only a build knows for which packages of a lockfile there is no wheel that this Python can use.

@@ -7,12 +7,12 @@ use crate::{
     context::Context,
     manifest::ShellName,
     project::{
-        Project,
+        Project, ReadMode,
         approval::Trusted,
         watch::{self, Watched},
     },
     prompt::record::Record,
-    report::failure::Failure,
+    report::{failure::Failure, reporter::NoReport},
     util::interrupts::Interrupts,
 };
 
@@ -24,7 +24,7 @@ use super::{
     build_record::{self, BuildBasis, RecordedShell},
     crash_cleanup, describe_lock_changes,
     lock::{self, UpToDate},
-    session::Session,
+    session::{Options, Session},
     trust,
 };
 
@@ -46,7 +46,7 @@ pub fn sync_project(
 
 /// Makes Ctrl-C stop the build for good: also the background build that this command may wait for, and those of later
 /// prompts. Without this the next prompt would build what the user has just stopped.
-fn stop_on_interrupt(
+pub fn stop_on_interrupt(
     context: &Context,
     project: &Project,
     shells: &[ShellName],
@@ -55,8 +55,14 @@ fn stop_on_interrupt(
     let traces = BuildTraces::new(context, project.root());
     let (context, project, shells) = (context.clone(), project.clone(), shells.to_vec());
     held.after(move || {
-        // The build may have written the lockfile, so the inputs are those of now.
-        let basis = build_record::basis_digest(&build_record::watch(&context, &project));
+        // The build may have written the lockfile, and prompts read other files than a review, so the inputs are those of
+        // a prompt now.
+        let session = Session::new(&context, &NoReport, Options::default());
+        let found = session.find(project.place.clone());
+        let read = found.and_then(|found| session.read(found, ReadMode::Prompt));
+        let read = read.ok().and_then(Result::ok);
+        let project = read.as_ref().unwrap_or(&project);
+        let basis = build_record::basis_digest(&build_record::watch(&context, project));
         let stopped = BuildFailure::stopped(basis, context.now);
         for shell in &shells {
             // If it cannot be written, the next prompt builds again.

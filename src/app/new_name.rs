@@ -27,6 +27,13 @@ impl NewName {
     pub fn is_script(&self) -> bool {
         matches!(self, Self::Program { tool, .. } if [PACKAGES, LOCAL_PACKAGES].contains(&&**tool))
     }
+
+    fn is_source(&self) -> bool {
+        matches!(
+            self,
+            Self::Place { .. } | Self::Source { .. } | Self::Commit { .. }
+        )
+    }
 }
 
 impl fmt::Display for NewName {
@@ -41,20 +48,51 @@ impl fmt::Display for NewName {
     }
 }
 
-/// Returns the word for names of this kind.
-pub fn kind_of_names(names: &[NewName]) -> &'static str {
-    let is_package = |one: &NewName| matches!(one, NewName::CondaPackage(_));
-    let is_source = |one: &NewName| {
-        matches!(
-            one,
-            NewName::Place { .. } | NewName::Source { .. } | NewName::Commit { .. }
-        )
-    };
-    if names.iter().all(is_package) {
-        "packages"
-    } else if names.iter().all(is_source) {
-        "sources of programs"
-    } else {
-        "programs"
+/// What names have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    CondaPackages,
+    Sources,
+    /// Scripts of Python packages, each of which hides a program of the user.
+    Scripts,
+    Programs,
+}
+
+impl NameKind {
+    pub fn of(names: &[NewName]) -> Self {
+        let all = |is_kind: fn(&NewName) -> bool| names.iter().all(is_kind);
+        if all(|one| matches!(one, NewName::CondaPackage(_))) {
+            Self::CondaPackages
+        } else if all(NewName::is_source) {
+            Self::Sources
+        } else if all(NewName::is_script) {
+            Self::Scripts
+        } else {
+            Self::Programs
+        }
+    }
+
+    /// Returns why devsh asks about the names, as the beginning of a list of them.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::CondaPackages => {
+                "these packages are new, and nothing that you have approved asks for them:"
+            }
+            Self::Sources => "programs come from sources that you have not approved:",
+            Self::Scripts => "programs of packages would come before your own of the same name:",
+            Self::Programs => {
+                "these names are new on PATH, where each can take the place of a command of yours:"
+            }
+        }
+    }
+}
+
+impl fmt::Display for NameKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::CondaPackages => "packages",
+            Self::Sources => "sources of programs",
+            Self::Scripts | Self::Programs => "programs",
+        })
     }
 }

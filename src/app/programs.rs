@@ -22,7 +22,7 @@ use crate::{
     },
     report::failure::{ExitStatus, Failure},
     sources::{Sources, cargo::names_files, host::is_shim},
-    util::{digest_input::DigestInput, hex, vars},
+    util::{digest_input::DigestInput, hex, vars, word_lists::join_first},
 };
 
 use super::{
@@ -33,7 +33,7 @@ use super::{
     locked_addresses::{is_named_by_crate, places_of_crate},
     lockfiles::joined_lockfile,
     missing_parts::Unlocked,
-    new_name::{LOCAL_PACKAGES, NewName, PACKAGES, kind_of_names},
+    new_name::{LOCAL_PACKAGES, NameKind, NewName, PACKAGES},
     query_versions,
     session::Session,
 };
@@ -48,6 +48,19 @@ pub fn allow(session: &Session<'_>, project: Project) -> Result<Trusted<Project>
     session.decisions.forget_ended(project.root())?;
     approve_entries(session, &project)?;
     Ok(project.allow(&session.decisions, session.context.now)?)
+}
+
+/// Returns the programs that the files of the project declare, that hide programs of the user, and that are not approved.
+pub fn declared_scripts(session: &Session<'_>, project: &Project) -> Result<Vec<NewName>, Failure> {
+    let approved = session.decisions.programs(project.root())?;
+    let known = approved.and_then(|mut approved| approved.names.remove(LOCAL_PACKAGES));
+    let scripts = project.scripts().into_iter().map(str::to_owned);
+    let scripts = programs_on_host(session, &scripts.collect::<Vec<_>>());
+    Ok(new_programs(
+        LOCAL_PACKAGES,
+        &scripts,
+        &known.unwrap_or_default(),
+    ))
 }
 
 /// Approves the lock entries of the tools that the user approves now. Those of earlier tools stay: a changed lockfile
@@ -443,14 +456,14 @@ pub fn check(
 
 /// Returns the failure of a project with names that the user has not approved.
 pub fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {
-    let what = kind_of_names(new);
+    let kind = NameKind::of(new);
     let failure = Failure::new(format!(
-        "`{}` has {what} that you have not approved: {}",
+        "`{}` has {kind} that you have not approved: {}",
         session.display(project.root()),
         describe(new)
     ));
     // A script of packages asks only for this reason.
-    let note = if new.iter().all(NewName::is_script) {
+    let note = if kind == NameKind::Scripts {
         "programs on your own PATH have these names"
     } else {
         "a changed lockfile or source brought them"
@@ -462,15 +475,8 @@ pub fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -
 }
 
 fn describe(new: &[NewName]) -> String {
-    let shown = new.iter().take(3);
-    let shown: Vec<String> = shown.map(ToString::to_string).collect();
-    let more = new.len().saturating_sub(shown.len());
-    let text = shown.join(", ");
-    if more == 0 {
-        text
-    } else {
-        format!("{text} and {more} more")
-    }
+    let names: Vec<String> = new.iter().map(ToString::to_string).collect();
+    join_first(&names, 3)
 }
 
 /// Returns the names that are not approved; adds those of approved lock entries.

@@ -122,6 +122,12 @@ const METADATA_KEYS: &[&str] = &[
     "tool.poetry.urls",
     "tool.poetry.version",
 ];
+/// The tables whose keys are the programs that the package brings.
+const SCRIPT_TABLES: [&str; 3] = [
+    "project.gui-scripts",
+    "project.scripts",
+    "tool.poetry.scripts",
+];
 /// The files that can have settings of a build, except `pyproject.toml`.
 const SETTINGS_FILES: [&str; 2] = [UV_SETTINGS, "hatch.toml"];
 const UV_SETTINGS: &str = "uv.toml";
@@ -175,6 +181,8 @@ pub(super) struct InputCollector<'f> {
     uv: Option<UvBuildSettings>,
     /// The directories whose build compiles native code, with the package that does it.
     compiled: BTreeMap<String, &'static str>,
+    /// The names of the programs that each directory declares.
+    scripts: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A file with settings of a build.
@@ -202,6 +210,7 @@ impl<'f> InputCollector<'f> {
             size: 0,
             uv: None,
             compiled: BTreeMap::new(),
+            scripts: BTreeMap::new(),
         }
     }
 
@@ -214,6 +223,13 @@ impl<'f> InputCollector<'f> {
         let places = installed.iter().map(|path| join_text(folder, path));
         let found = places.filter_map(|place| self.compiled.get(&place));
         found.copied().collect()
+    }
+
+    /// Returns the names of the programs that directories of the lockfile in `folder` declare.
+    pub(super) fn scripts(&self, folder: &str, installed: &BTreeSet<&str>) -> BTreeSet<String> {
+        let places = installed.iter().map(|path| join_text(folder, path));
+        let found = places.filter_map(|place| self.scripts.get(&place));
+        found.flatten().cloned().collect()
     }
 
     /// Returns the digest of all inputs, and the facts about those that decide which code runs.
@@ -237,6 +253,11 @@ impl<'f> InputCollector<'f> {
             None => Table::new(),
         };
         remove_all(&mut project, OTHER_KEYS);
+        let tables = SCRIPT_TABLES
+            .iter()
+            .filter_map(|key| find(&project, key)?.as_table());
+        let scripts = tables.flat_map(|table| table.keys().cloned()).collect();
+        self.scripts.insert(folder.to_owned(), scripts);
         let mut files = Vec::new();
         for file in SETTINGS_FILES {
             let name = within(folder, file);
@@ -373,9 +394,10 @@ impl<'f> InputCollector<'f> {
                 let name = format!("{}/{ENTRY_POINTS}", within(&inner, &metadata));
                 let bytes = self.read(&name)?.unwrap_or_default();
                 let plugins = build_entry_points(&bytes);
-                self.input.list(plugins.iter(), DigestInput::bytes);
+                // A build leaves metadata of the project itself, which changes nothing.
                 if !plugins.is_empty() {
                     has_plugins = true;
+                    self.input.list(plugins.iter(), DigestInput::bytes);
                     let text = plugins.join(", ");
                     let fact = Fact::meaning(text.clone(), text.as_bytes(), &name);
                     self.facts.add("build plugins", &[&name], fact)?;

@@ -23,6 +23,7 @@ pub(super) fn dedupe_tools(
 ) -> Vec<PresetNote> {
     retain_known(manifest, files);
     if let Some(team) = team {
+        retain_known(team, files);
         remove_provided(team, files, own_files);
     }
     remove_provided(manifest, files, own_files)

@@ -53,6 +53,8 @@ pub struct PythonFiles {
     pub(super) wheels: WheelMinors,
     /// The build packages that compile native code of the project.
     pub compilers: BTreeSet<&'static str>,
+    /// The names of the programs that installed directories declare.
+    pub scripts: BTreeSet<String>,
 }
 
 /// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
@@ -116,11 +118,12 @@ pub(super) fn read(
     let project = inputs.add_directory(folder)?;
     let digest = inputs.digest();
     let locked = read_lockfile(inputs.files, lock, groups, project, digest)?;
-    let mut compilers = BTreeSet::new();
+    let (mut compilers, mut scripts) = (BTreeSet::new(), BTreeSet::new());
     if let Some(locked) = &locked {
         let installed = locked.directories();
         inputs.add_installed(lock, folder, &installed)?;
         compilers = inputs.compilers(folder, &installed);
+        scripts = inputs.scripts(folder, &installed);
     }
     let (project, mut facts) = inputs.finish();
     let within = |name: &str| join_text(folder, name);
@@ -168,6 +171,7 @@ pub(super) fn read(
         facts,
         wheels,
         compilers,
+        scripts,
     })
 }
 

@@ -1,9 +1,11 @@
 //! `devsh allow`
 
+use std::collections::BTreeSet;
+
 use crate::{
     app::{
         approvals::{Requests, Review},
-        new_name::{NewName, kind_of_names},
+        new_name::{NameKind, NewName},
         programs::program_on_host,
         session::Session,
     },
@@ -21,6 +23,7 @@ use crate::{
         table::{Cell, Column, Table},
         ui::Ui,
     },
+    util::word_lists::join_with_and,
 };
 
 /// The decision of the user.
@@ -37,7 +40,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     let mut review = Review::begin(session)?;
     let name = session.display(review.project.root());
     if options.show {
-        show(ui, review.requests());
+        show_project(session, ui, &review)?;
         note_compilation(ui, &review.project);
         if review.is_incomplete() {
             ui.note("files that were not read can ask for more");
@@ -47,7 +50,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     let is_allowed = review.is_allowed;
     if !is_allowed && review.is_incomplete() {
         // The user sees the known requests before a server is asked, or a file outside is opened.
-        show(ui, review.requests());
+        show_project(session, ui, &review)?;
         if !confirm(session, ui, options, "Read the files that it names?")? {
             return Err(refused(&name));
         }
@@ -56,12 +59,12 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note(&format!("{name} is allowed already"));
     } else {
         review = review.complete()?;
-        show(ui, review.requests());
+        show_project(session, ui, &review)?;
         for note in review.project.notes() {
             ui.note(&format!("{}: {}", note.origin, note.message));
         }
         note_compilation(ui, &review.project);
-        if !confirm(session, ui, options, "Allow?")? {
+        if !review.is_empty() && !confirm(session, ui, options, "Allow?")? {
             return Err(refused(&name));
         }
     }
@@ -73,66 +76,74 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note(&format!("allowed {name}"));
     }
     let mut built = approved.build();
-    while built.is_err() {
+    loop {
         // A package without a wheel is known only when packages are chosen or installed, and one that it needs only when
-        // it is built.
-        let packages = approved.new_builds()?;
-        if packages.is_empty() {
+        // it is built. The programs of a tool are known only when it is built, and no code of conda packages runs before
+        // an answer.
+        let builds = match &built {
+            Ok(_) => BTreeSet::new(),
+            Err(_) => approved.new_builds()?,
+        };
+        let names = approved.new_names()?;
+        if builds.is_empty() && names.is_empty() {
             break;
         }
-        let builds = packages.iter().map(|package| {
-            let reason = "runs its own build: it has no wheel".to_owned();
-            (format!("python build {package}"), Difference::Added(reason))
-        });
-        let requests = Requests {
-            is_known: true,
-            differences: builds.collect(),
-            plain_settings: 0,
-        };
-        ui.note("packages without a wheel can only be built by their own code:");
-        show(ui, requests);
+        show_builds(ui, &builds);
+        show_names(session, ui, &names);
         if !confirm(session, ui, options, "Allow?")? {
-            return built.map(drop);
+            return match NameKind::of(&names) {
+                _ if names.is_empty() => built.map(drop),
+                kind => Err(refused_names(session, &name, kind)),
+            };
         }
-        approved = approved.approve_builds(packages)?;
+        approved.approve_names(&names)?;
+        approved = approved.approve_builds(builds)?;
         built = approved.build();
     }
-    loop {
-        let new = approved.new_names()?;
-        if new.is_empty() {
-            // A first approval is about more than the build.
-            if let Some((shell, record)) = built?.filter(|_| is_allowed) {
-                ui.note(&ready_line(&shell, &record));
-            }
-            if let Some(line) = approved.describe_missing_packages() {
-                ui.note(&line);
-            }
-            return Ok(());
-        }
-        // The programs of a tool are known only when it is built, and no code of conda packages runs before an answer.
-        let what = kind_of_names(&new);
-        ui.note(&if new.iter().all(NewName::is_script) {
-            "programs of packages would come before your own of the same name:".to_owned()
-        } else {
-            format!("the build brought {what} that were not known before:")
-        });
-        show(ui, requests_of_names(session, &new));
-        if !confirm(session, ui, options, "Allow?")? {
-            return Err(
-                Failure::new(format!("these {what} of `{name}` were not allowed"))
-                    .note("the project itself is allowed, but no dev shell with them is loaded")
-                    .hint(format!("`{}` asks again", session.command("allow")))
-                    .code(ExitStatus::NotAllowed),
-            );
-        }
-        approved.approve_names(&new)?;
-        built = approved.build();
+    // A first approval is about more than the build.
+    if let Some((shell, record)) = built?.filter(|_| is_allowed) {
+        ui.note(&ready_line(&shell, &record));
+    }
+    if let Some(line) = approved.describe_missing_packages() {
+        ui.note(&line);
+    }
+    Ok(())
+}
+
+/// Shows packages that ask for their own build.
+fn show_builds(ui: &Ui, packages: &BTreeSet<String>) {
+    if packages.is_empty() {
+        return;
+    }
+    let builds = packages.iter().map(|package| {
+        let reason = "runs its own build: it has no wheel".to_owned();
+        (format!("python build {package}"), Difference::Added(reason))
+    });
+    ui.note("packages without a wheel can only be built by their own code:");
+    show(ui, Requests::added(builds));
+}
+
+/// Shows names that a build brought.
+fn show_names(session: &Session<'_>, ui: &Ui, names: &[NewName]) {
+    if !names.is_empty() {
+        ui.note(NameKind::of(names).reason());
+        show(ui, Requests::added(name_requests(session, names)));
     }
 }
 
-/// Returns the names that a build brought, as requests.
-fn requests_of_names(session: &Session<'_>, new: &[NewName]) -> Requests {
-    let added = new.iter().map(|one| {
+fn refused_names(session: &Session<'_>, project: &str, kind: NameKind) -> Failure {
+    Failure::new(format!("these {kind} of `{project}` were not allowed"))
+        .note("the project itself is allowed, but no dev shell with them is loaded")
+        .hint(format!("`{}` asks again", session.command("allow")))
+        .code(ExitStatus::NotAllowed)
+}
+
+/// Returns names of programs and packages as requests.
+fn name_requests<'a>(
+    session: &'a Session<'_>,
+    names: &'a [NewName],
+) -> impl Iterator<Item = (String, Difference)> {
+    names.iter().map(|one| {
         let (name, value) = match one {
             NewName::CondaPackage(name) => ("conda package".to_owned(), name),
             NewName::Program { tool, program } => (format!("program of {tool}"), program),
@@ -147,12 +158,23 @@ fn requests_of_names(session: &Session<'_>, new: &[NewName]) -> Requests {
             None => value.clone(),
         };
         (name, Difference::Added(value))
-    });
-    Requests {
-        is_known: true,
-        differences: added.collect(),
-        plain_settings: 0,
+    })
+}
+
+/// Shows the requests of a project.
+fn show_project(session: &Session<'_>, ui: &Ui, review: &Review<'_>) -> Result<(), Failure> {
+    let scripts = review.declared_scripts()?;
+    let mut requests = review.requests();
+    requests
+        .differences
+        .extend(name_requests(session, &scripts));
+    if review.is_empty() && !review.project.was_approved() {
+        let name = session.display(review.project.root());
+        let add = session.command("add TOOL");
+        ui.note(&format!("{name} asks for nothing yet; `{add}` adds a tool"));
     }
+    show(ui, requests);
+    Ok(())
 }
 
 /// Says that the build takes long, before the user starts it.
@@ -161,7 +183,7 @@ fn note_compilation(ui: &Ui, project: &Project) {
     if !compilers.is_empty() {
         ui.note(&format!(
             "installing the project compiles it with {}, which can take minutes; its tools can be used in other shells before that",
-            compilers.join(" and ")
+            join_with_and(&compilers)
         ));
     }
 }
