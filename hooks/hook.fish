@@ -40,9 +40,10 @@ function __devsh_update
     end
     __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
     if not builtin contains -- $status 0 130
-        # If the program fails, it runs again after a change of directory, not at every prompt.
+        # If the program fails, it runs again after a change of directory or `devsh reload`, not at every prompt.
         function __devsh_fresh
             test "$PWD" = "$__devsh_pwd"; and test "$PATH" = "$__devsh_path"
+            and not count @RELOADS@/$fish_pid.* >/dev/null
         end
     end
     # Another tool that replaces `PATH` later makes the hook run the program again.

@@ -58,8 +58,12 @@ __devsh_update() {
   __devsh_fresh() { return 1 }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone" ||
     (( $? == 130 )) ||
-    # If the program fails, it runs again after a change of directory, not at every prompt.
-    __devsh_fresh() { [[ $PWD == "$__devsh_pwd" && $PATH == "$__devsh_path" ]] }
+    # If the program fails, it runs again after a change of directory or `devsh reload`, not at every prompt.
+    __devsh_fresh() {
+      local -a __devsh_requests
+      __devsh_requests=(@RELOADS@/$$.*(N))
+      [[ $PWD == "$__devsh_pwd" && $PATH == "$__devsh_path" ]] && (( ! $#__devsh_requests ))
+    }
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=$PATH
 }

@@ -26,13 +26,14 @@ use crate::{
 
 use super::build_files::{BuildFailure, BuildTraces};
 
-/// Starts a build that outlives this process, unless one is running or has just failed with the same inputs;
-/// returns the message for the user.
+/// Starts a build that outlives this process, unless one is running, has just failed with the same inputs, or was stopped
+/// by the user; returns the message for the user. With `retries` a failed build is tried again.
 pub fn start(
     context: &Context,
     root: &Path,
     shell: &ShellName,
     basis: [u8; 16],
+    retries: bool,
 ) -> Result<String, Failure> {
     let traces = BuildTraces::new(context, root);
     let name = display_path(context, root);
@@ -46,6 +47,7 @@ pub fn start(
     if let Some(failed) = traces
         .failed(shell)
         .filter(|failed| failed.applies(basis, context.now))
+        .filter(|failed| failed.is_stopped() || !retries)
     {
         return Err(describe(context, &traces, &name, shell, failed));
     }

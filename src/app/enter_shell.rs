@@ -16,7 +16,7 @@ use crate::{
     manifest::ShellName,
     prompt::{Loading, load, record::Record, session_var::ShellSession},
     report::failure::{ExitStatus, Failure},
-    shell::{HostShell, hook},
+    shell::HostShell,
     store::leases,
     util::{files, vars},
 };
@@ -24,6 +24,7 @@ use crate::{
 use super::{
     build_record,
     ready_shell::{Completeness, prepare},
+    reload::hook_script,
     session::Session,
     typing_shell::TypingShell,
 };
@@ -56,7 +57,7 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
         || user_shell(&context.env),
         |shell| (shell.program, shell.host),
     );
-    let mut start = ShellStart::new(&program, host, &context.directories.state, &context.program);
+    let mut start = ShellStart::new(&program, host, context);
     start.env = loaded.env;
     start.prepare()?;
     let mut command = Command::new(&start.program);
@@ -120,14 +121,14 @@ struct ShellStart {
 }
 
 impl ShellStart {
-    fn new(program: &Path, host: HostShell, state: &Path, devsh: &Path) -> Self {
+    fn new(program: &Path, host: HostShell, context: &Context) -> Self {
         Self {
             program: program.to_owned(),
             host,
             arguments: Vec::new(),
             env: Env::default(),
-            directory: state.join("enter"),
-            hook: hook::script(host, devsh),
+            directory: context.directories.state.join("enter"),
+            hook: hook_script(context, host),
         }
     }
 

@@ -155,16 +155,16 @@ fn answer_in(
     }
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
+    let reloads = reload::take_request(&context.directories.state);
     let host = session_var::ShellSession::read(&context.shell_env, &context.session_key)?;
     // The values of the loaded dev shell were replaced by the ones that are undone now.
     let is_replaced = host.as_ref().is_some_and(|host| {
         let mut names = returned.names.iter();
         names.any(|name| host.diff.0.contains_key(name))
     });
-    let reloads = reload::take_request(&context.directories.state);
     let loaded = LoadedShell {
         session: host.as_ref(),
-        can_stay: !reloads,
+        reloads,
     };
     let mut finding = find(&session, loaded);
     finding.watched.push(generation);
@@ -223,7 +223,9 @@ fn answer_in(
         outcome,
         failed_scripts,
         // Once per change, not in every directory below.
-        message: finding.message.filter(|_| memory != request.loaded),
+        message: finding
+            .message
+            .filter(|_| reloads || memory != request.loaded),
     })
 }
 
@@ -321,7 +323,7 @@ pub fn prompt_target(
 ) -> PromptTarget {
     let loaded = LoadedShell {
         session: host,
-        can_stay: true,
+        reloads: false,
     };
     let finding = find(session, loaded);
     match finding.ready {
@@ -357,8 +359,9 @@ fn memory(finding: &Finding) -> String {
 #[derive(Debug, Clone, Copy)]
 struct LoadedShell<'a> {
     session: Option<&'a session_var::ShellSession>,
-    /// True if a complete one stays when the next one lacks parts; not if the user asks for a reload.
-    can_stay: bool,
+    /// True if the user asks for a reload: then a complete one does not stay when the next one lacks parts, and a build
+    /// that has failed is tried again.
+    reloads: bool,
 }
 
 impl LoadedShell<'_> {
@@ -371,7 +374,7 @@ impl LoadedShell<'_> {
     /// Returns whether it is complete, unlike `record` of the same project.
     fn is_better_than(self, record: &Record, place: &Place) -> bool {
         let is_complete = self.session.is_some_and(|host| host.is_complete);
-        self.can_stay && is_complete && !record.is_complete() && self.is_of(place)
+        !self.reloads && is_complete && !record.is_complete() && self.is_of(place)
     }
 }
 
@@ -456,10 +459,11 @@ fn finding_of(
     record: Record,
 ) -> Option<Finding> {
     let context = session.context;
-    if record.is_due(context.now) {
+    let is_retried = loaded.reloads && record.retry.is_some();
+    if is_retried || record.is_due(context.now) {
         let basis = build_record::basis_digest(&record.watched);
         // Only the missing parts wait for it.
-        let _started = background::start(context, &place.root, shell, basis);
+        let _started = background::start(context, &place.root, shell, basis, loaded.reloads);
     }
     if loaded.is_better_than(&record, place) {
         let mut failure = missing_parts::describe(&record.content.missing);
@@ -514,7 +518,7 @@ fn look_at_project(
         // No content is read: the user may not have allowed that.
         .map(|path| Watched::settled_look(path.clone()))
         .collect();
-    let verdict = judge(session, place, shell, &mut watched).or_else(|failure| {
+    let verdict = judge(session, place, shell, loaded.reloads, &mut watched).or_else(|failure| {
         let record = build_record::before_unreadable_lockfile(session, place, shell);
         record.map_or(Err(failure), |record| {
             watched.clone_from(&record.watched);
@@ -549,6 +553,7 @@ fn judge(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
+    reloads: bool,
     watched: &mut Vec<Watched>,
 ) -> Result<Verdict, Failure> {
     let context = session.context;
@@ -575,7 +580,9 @@ fn judge(
     if project.standing() == ApprovalState::Unknown {
         // The stamps of lockfiles stay those that were taken without their content.
         watched.extend(project.watched().iter().cloned());
-        return Ok(Verdict::Refused(unknown_project(session, place)));
+        // An empty manifest has nothing to review.
+        let message = unknown_project(session, place).filter(|_| !project.asks_for_nothing());
+        return Ok(Verdict::Refused(message));
     }
     *watched = build_record::watch(context, &project);
     if project.standing() != ApprovalState::Allowed {
@@ -590,7 +597,7 @@ fn judge(
     }
     let basis = build_record::basis_digest(watched);
     let changes = describe_lock_changes::describe(session, project.get(), shell);
-    let building = background::start(context, &place.root, shell, basis)?;
+    let building = background::start(context, &place.root, shell, basis, reloads)?;
     Ok(Verdict::Building(match changes {
         Some(changes) => format!("{changes}; {building}"),
         None => building,

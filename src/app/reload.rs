@@ -3,11 +3,29 @@
 use std::{fs, path::Path};
 
 use crate::{
-    context::Context, project::watch, report::failure::Failure, store::ProcessMark, util::files,
+    context::Context,
+    project::watch,
+    report::failure::Failure,
+    shell::{
+        HostShell,
+        hook::{self, HookPaths},
+    },
+    store::ProcessMark,
+    util::files,
 };
 
-/// The directory of requests, below the state directory. A request is named after its host shell.
+/// The directory of requests, below the state directory. A request is named after its host shell. Hooks look for it
+/// after the program has failed.
 const DIRECTORY: &str = "reload";
+
+/// Returns the hook for a host shell.
+pub fn hook_script(context: &Context, host: HostShell) -> Vec<u8> {
+    let paths = HookPaths {
+        program: &context.program,
+        reloads: &context.directories.state.join(DIRECTORY),
+    };
+    hook::script(host, paths)
+}
 
 /// Makes the next prompt of the host shell load its dev shell again.
 pub fn request_reload(context: &Context) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
-//! The hook scripts of `hooks/`, with the path of the program filled in.
+//! The hook scripts of `hooks/`, with paths filled in.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
 use super::HostShell;
 
 /// The placeholder for the quoted path of the program.
-const PLACEHOLDER: &str = "@DEVSH@";
+const PROGRAM: &str = "@DEVSH@";
+/// The placeholder for the quoted path of the directory of requests to load everything again.
+const RELOADS: &str = "@RELOADS@";
 
 /// Zsh parses the text that follows as one quoted word: the user's aliases and options do not change it.
 const ZSH_BEGIN: &[u8] = br#"__devsh_define() {
@@ -15,14 +17,28 @@ const ZSH_BEGIN: &[u8] = br#"__devsh_define() {
 }
 __devsh_define "#;
 
-/// Returns the hook for `shell`, which runs `program`.
-pub fn script(shell: HostShell, program: &Path) -> Vec<u8> {
+/// The paths that a hook knows.
+#[derive(Debug, Clone, Copy)]
+pub struct HookPaths<'a> {
+    /// The program that it runs.
+    pub program: &'a Path,
+    /// The directory in which a file named after the host shell makes it run a program that has failed again.
+    pub reloads: &'a Path,
+}
+
+/// Returns the hook for `shell`.
+pub fn script(shell: HostShell, paths: HookPaths<'_>) -> Vec<u8> {
     let text = match shell {
         HostShell::Bash => include_str!("../../hooks/hook.bash"),
         HostShell::Zsh => include_str!("../../hooks/hook.zsh"),
         HostShell::Fish => include_str!("../../hooks/hook.fish"),
     };
-    let script = filled(shell, text, program);
+    let word = |path: &Path| shell.quote(path.as_os_str());
+    let values = [
+        (PROGRAM, word(paths.program)),
+        (RELOADS, word(paths.reloads)),
+    ];
+    let script = filled(text, &values);
     if shell != HostShell::Zsh {
         return script;
     }
@@ -42,17 +58,20 @@ pub fn source_script(shell: HostShell, program: &Path) -> Vec<u8> {
     // With another HISTCHARS, zsh takes no comments.
     let is_code = |line: &&str| !line.trim_start().starts_with('#');
     let code: Vec<&str> = text.lines().filter(is_code).collect();
-    filled(shell, &code.join("\n"), program)
+    filled(
+        &code.join("\n"),
+        &[(PROGRAM, shell.quote(program.as_os_str()))],
+    )
 }
 
-fn filled(shell: HostShell, text: &str, program: &Path) -> Vec<u8> {
-    let program = shell.quote(program.as_os_str());
-    let mut script = Vec::with_capacity(text.len() + program.len());
-    for (position, part) in text.split(PLACEHOLDER).enumerate() {
-        if position > 0 {
-            script.extend_from_slice(&program);
-        }
-        script.extend_from_slice(part.as_bytes());
-    }
-    script
+/// Returns a text with a value in place of each placeholder.
+fn filled(text: &str, values: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let Some(((placeholder, value), rest)) = values.split_first() else {
+        return text.as_bytes().to_vec();
+    };
+    let parts: Vec<Vec<u8>> = text
+        .split(placeholder)
+        .map(|part| filled(part, rest))
+        .collect();
+    parts.join(&value[..])
 }

@@ -1,6 +1,6 @@
 //! The exit status of the user's last command: the shell, traps and hooks of other tools see it unchanged.
 
-use crate::support::{HostShell, Pty, Sandbox, require};
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require, sandbox::DEVSH};
 
 fn prepared() -> Sandbox {
     let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
@@ -129,6 +129,33 @@ fn hooks_of_other_tools_see_the_status_of_the_user() {
         let seen = pty.run("echo $seen");
         assert!(seen.starts_with("3 "), "{seen}");
     }
+}
+
+#[test]
+fn a_reload_runs_a_program_that_has_failed_again() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let (broken, calls) = (sandbox.root().join("broken"), sandbox.root().join("calls"));
+        std::fs::write(&broken, "").unwrap();
+        let program = format!(
+            "#!/bin/sh\necho >>'{}'\n[ ! -e '{}' ] || exit 1\nexec '{DEVSH}' \"$@\"\n",
+            calls.display(),
+            broken.display()
+        );
+        let program = sandbox.program("sometimes", &program);
+        let mut pty = Pty::start(&sandbox, shell, &sandbox.hook_that_runs(shell, &program));
+        pty.enter();
+        std::fs::remove_file(&broken).unwrap();
+        let count = || std::fs::read(&calls).unwrap().len();
+        let before = count();
+        pty.type_line("true");
+        assert_eq!((pty.var("DEVSH_ROOT"), count()), (None, before));
+        pty.type_line("devsh reload");
+        assert!(pty.var("DEVSH_ROOT").is_some(), "the program runs again");
+        let before = count();
+        pty.type_line("true");
+        assert_eq!(count(), before, "once for each request");
+    });
 }
 
 #[test]

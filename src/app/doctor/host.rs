@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    app::{rc_files::rc_file, typing_shell::TypingShell},
+    app::{rc_files::rc_file, reload::hook_script, typing_shell::TypingShell},
     context::Context,
     report::paths::display_path,
-    shell::{HostShell, hook},
+    shell::HostShell,
     util::{files, vars},
 };
 
@@ -267,7 +267,7 @@ fn hook_line(context: &Context, host: HostShell) -> String {
 fn written_hook(context: &Context, shell: HostShell) -> Option<Check> {
     let path = context.directories.data.join(format!("hooks/hook.{shell}"));
     let bytes = files::read_own(&path, LIMIT).ok()??;
-    let current = hook::script(shell, &context.program);
+    let current = hook_script(context, shell);
     let name = display_path(context, &path);
     if bytes == current {
         return Some(Check::ok("hook text", format!("{name} is current")));

@@ -1,11 +1,11 @@
 //! `devsh hook`
 
 use crate::{
+    app::reload::hook_script,
     context::Context,
     report::{failure::Failure, ui::Ui},
-    shell::hook,
 };
 
 pub fn run(context: &Context, ui: &Ui, shell: &str) -> Result<(), Failure> {
-    ui.code(&hook::script(shell.parse()?, &context.program))
+    ui.code(&hook_script(context, shell.parse()?))
 }

@@ -5,7 +5,10 @@
 
 use std::{ffi::OsString, fs, path::Path, thread};
 
-use devsh::shell::{Freshness, HostShell, ShellStatement, hook};
+use devsh::shell::{
+    Freshness, HostShell, ShellStatement,
+    hook::{self, HookPaths},
+};
 
 use super::{effort, hostile::shell};
 use crate::support::{Random, Sandbox, require};
@@ -58,7 +61,11 @@ fn cut_everywhere(host: HostShell, outputs: usize) {
 
 /// The hook, and a loop that updates with every output, cut at every length, and says when something ran.
 fn script(host: HostShell, program: &Path, outputs: &Path) -> Vec<u8> {
-    let hook = String::from_utf8(hook::script(host, program)).unwrap();
+    let paths = HookPaths {
+        program,
+        reloads: Path::new("/none"),
+    };
+    let hook = String::from_utf8(hook::script(host, paths)).unwrap();
     let program = String::from_utf8(host.quote(program.as_os_str())).unwrap();
     let started = match host {
         HostShell::Bash => format!("\\builtin exec {program} export"),
