@@ -9,7 +9,12 @@ use crate::{
     lockfile::{self, ImageBases, LockKey, Lockfile, Upgrade},
     manifest::{Manifest, NamedRequest},
     package::{Source, System, Tool},
-    project::{Project, approval::Trusted, lock_path},
+    project::{
+        Project,
+        approval::Trusted,
+        locate::{Place, ProjectKind},
+        lock_path,
+    },
     report::failure::Failure,
     util::files,
 };
@@ -164,7 +169,9 @@ fn lock_target(
 ) -> Result<LockfileReport, Failure> {
     let name = target.load(session).name.clone();
     build_record::refuse_unapproved(session, project)?;
-    let previous = previous(session, project, target)?;
+    let before = previous(session, project, target)?;
+    let mut previous = before.clone();
+    earlier_packages::restore(session, project, target, &mut previous);
     let ground = target.ground(session)?;
     let resolved = resolve_or_leave_out(session, &target.requests, &ground, &previous, upgrade);
     let (mut lockfile, left_out) = resolved.map_err(Unresolved::into_failure)?;
@@ -194,9 +201,10 @@ fn lock_target(
     }
     // If this cannot be stored, the first build asks.
     let _stored = programs::approve_chosen(session, project, &lockfile);
+    earlier_packages::keep(session, project, target, &before.python, &lockfile.python);
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
-        changes: changes(&previous, &lockfile),
+        changes: changes(&before, &lockfile),
         name,
     })
 }
@@ -216,7 +224,11 @@ fn previous(
     if target.personal {
         return Ok(Lockfile::default());
     }
-    let own = lock_path(&project.place, &session.context.directories.state);
+    let before = Place {
+        root: project.root().to_owned(),
+        kind: ProjectKind::Detected,
+    };
+    let own = lock_path(&before, &session.context.directories.state);
     Ok(session
         .lockfile(project.root(), &own)
         .content()?
@@ -285,7 +297,7 @@ fn answer(
         previous = self::previous(session, project.get(), target)?;
     }
     let before = previous.python.clone();
-    earlier_packages::restore(target, &mut previous);
+    earlier_packages::restore(session, project.get(), target, &mut previous);
     if session.options.locked && !problems.needed.is_empty() {
         return Err(out_of_date(session, &loaded, &problems.needed));
     }
@@ -295,7 +307,11 @@ fn answer(
         return Ok(previous);
     }
     build_record::refuse_unapproved(session, project.get())?;
-    let ground = target.ground(session)?;
+    let mut ground = target.ground(session)?;
+    if target.personal {
+        // What the team needs can be resolved without being written.
+        ground.lockfile.clone_from(&current.lockfile);
+    }
     let requests = with_node(
         project.get().preview(),
         &target.requests,
@@ -361,7 +377,7 @@ fn answer(
         report(session, &left_out);
     }
     if current.unlocked.is_complete() {
-        earlier_packages::keep(target, &before, &lockfile.python);
+        earlier_packages::keep(session, project.get(), target, &before, &lockfile.python);
         if target.write(session, &lockfile)? && target.in_project {
             current.changed.push(loaded.name.clone());
         }

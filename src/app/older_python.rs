@@ -11,8 +11,12 @@ use crate::{
 };
 
 use super::{
-    lockfiles::LockTarget, missing_parts::LeftOut, python_packages::ResolvedPackages,
-    python_tools::TeamTools, resolve_requests::resolve_or_leave_out, session::Session,
+    lockfiles::{self, LockTarget},
+    missing_parts::LeftOut,
+    python_packages::ResolvedPackages,
+    python_tools::TeamTools,
+    resolve_requests::resolve_or_leave_out,
+    session::Session,
 };
 
 /// A project with versions for its tools and packages.
@@ -41,22 +45,32 @@ pub(super) fn resolve_packages(
 ) -> Result<ResolvedTarget, Failure> {
     let TargetRequest {
         target,
+        ground,
         previous,
         upgrade,
         left_out,
         ..
     } = request;
-    let packages = target.python(session, &lockfile, previous, upgrade, left_out)?;
+    // The Python for packages of one person can be locked by the team.
+    let with_ground = |lockfile: &Lockfile| {
+        let mut all = ground.lockfile.clone();
+        lockfiles::join(&mut all, lockfile.clone());
+        all
+    };
+    let all = with_ground(&lockfile);
+    let packages = target.python(session, &all, previous, upgrade, left_out)?;
     let mut resolved = ResolvedTarget { lockfile, packages };
     if resolved.packages.failures.is_empty() {
         return Ok(resolved);
     }
     if let Some(lockfile) = with_older_python(session, request, &resolved) {
-        let packages = target.python(session, &lockfile, previous, upgrade, left_out)?;
+        let all = with_ground(&lockfile);
+        let packages = target.python(session, &all, previous, upgrade, left_out)?;
         resolved = ResolvedTarget { lockfile, packages };
     }
-    target.reduce_packages(session, &resolved.lockfile, &mut resolved.packages)?;
-    target.build_packages(session, &resolved.lockfile, &mut resolved.packages)?;
+    let all = with_ground(&resolved.lockfile);
+    target.reduce_packages(session, &all, &mut resolved.packages)?;
+    target.build_packages(session, &all, &mut resolved.packages)?;
     Ok(resolved)
 }
 

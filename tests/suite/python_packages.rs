@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
     applications::{pure, sandbox, serve},
     background::until,
@@ -231,7 +233,7 @@ fn a_package_without_a_wheel_costs_only_itself() {
     assert_tester_runs(&sandbox, &["--partial"]);
     let status = sandbox.devsh(&["status"]).success();
     for text in [
-        "Python package `archived`: `archived` of `requirements.txt` has no wheel",
+        "a Python package: `archived` of `requirements.txt` has no wheel",
         "`devsh allow` asks whether it may run its own build",
         "2 of requirements.txt",
     ] {
@@ -340,7 +342,7 @@ fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
     let sandbox = sandbox.manifest(
         "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"uv.lock\"\ngroups = [\"dev\", \"lint\"]\n",
     );
-    let archived = "Python package `archived`: `archived` of `uv.lock` cannot be built";
+    let archived = "a Python package: `archived` of `uv.lock` cannot be built";
     for (tester, others) in [
         (&right, "Python packages of the group `lint`: "),
         (&wrong, "Python packages: "),
@@ -632,7 +634,7 @@ fn pip_reads_and_explains_how_to_change() {
     let pip =
         |words: &[&str]| sandbox.devsh(&[&["run", "--", "python", "-m", "pip"], words].concat());
     let listed = pip(&["list", "--format=json"]).success().stdout;
-    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap();
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let has = |name: &str| listed.iter().any(|one| one["name"] == name);
     assert!(has("helper_lib") && has("deep"), "{listed:?}");
     assert!(pip(&["--version"]).success().stdout.starts_with("pip "));
@@ -776,6 +778,53 @@ fn extras_of_a_setup_cfg_serve_the_dev_shells_of_that_name() {
 }
 
 #[test]
+fn a_personal_tool_leaves_the_packages_of_the_team_alone() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write("requirements.txt", "helper-lib\n");
+    sandbox.allow();
+    sandbox.devsh(&["add", "--personal", "ruff@0.12"]).success();
+    let projects = sandbox.home().join(".config/devsh/projects");
+    let project = fs::read_dir(projects).unwrap().next().unwrap().unwrap();
+    let lock = project.path().join("devshell.local.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    assert!(!text.contains("[[python]]"), "{text}");
+    assert_eq!(python(&sandbox, "import helper_lib; print(1)"), "1\n");
+    // Packages of one person are for the Python of the team.
+    let manifest = project.path().join("devshell.toml");
+    fs::write(&manifest, "[python]\npackages = [\"tester\"]\n").unwrap();
+    sandbox.allow();
+    assert_tester_runs(&sandbox, &[]);
+    let text = fs::read_to_string(&lock).unwrap();
+    assert!(text.contains("python = \"3."), "{text}");
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(
+        !sandbox.project().join("devshell.lock").exists(),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_build_of_the_project_leaves_a_lockfile_that_fits() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    write_setup_py(&sandbox);
+    sandbox.allow();
+    // Setuptools writes it next to the code.
+    sandbox.write(
+        "demo.egg-info/entry_points.txt",
+        "[console_scripts]\ndemo = demo:main\n",
+    );
+    let status = sandbox.devsh(&["status", "--json"]).success().stdout;
+    assert!(status.contains("\"lockfile_fits\": true"), "{status}");
+}
+
+/// A build whose dependencies only its code knows.
+#[test]
 fn packages_of_a_setup_py_come_from_its_build() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -861,13 +910,9 @@ fn a_project_without_dependencies_is_installed() {
         .error(&["not valid TOML", "pyproject.toml:2"]);
 }
 
-#[test]
-fn a_reverted_build_of_the_project_comes_back_by_itself() {
-    let server = Server::start();
-    let Some(sandbox) = repository(&server) else {
-        return;
-    };
-    write_setup_py(&sandbox);
+/// Reverts an allowed `setup.py` and returns the status once the prompt has loaded its packages again.
+fn revert_setup_py(sandbox: &Sandbox) -> Value {
+    write_setup_py(sandbox);
     // What was allowed for a repository stays allowed.
     sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
     sandbox.write(".git/config", "");
@@ -878,19 +923,51 @@ fn a_reverted_build_of_the_project_comes_back_by_itself() {
     pty.enter();
     pty.run("python -c 'import demo, deep'");
     // The dependencies of the first state are not those of the second one.
-    sandbox.write("setup.py", &SETUP_PY.replace("needs)", "[])"));
+    sandbox.write("setup.py", SETUP_PY.replace("needs)", "[])"));
     sandbox.allow();
     pty.type_line("true");
     let ran = sandbox.home().join("ran");
     fs::remove_file(&ran).expect("the project was built");
     sandbox.write("setup.py", SETUP_PY);
     pty.type_line("true");
-    let status = until(&sandbox, |status| {
-        status["lockfile_fits"] == true && status["building"].is_null()
+    let status = until(sandbox, |status| {
+        status["ready"] == true && status["building"].is_null()
     });
     assert_eq!(status["missing_parts"], serde_json::json!([]), "{status}");
     assert!(!ran.exists(), "nothing is built again");
+    pty.run("python -c 'import demo, deep; print(1)'");
+    status
+}
+
+#[test]
+fn a_reverted_build_of_the_project_comes_back_by_itself() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let status = revert_setup_py(&sandbox);
+    assert_eq!(status["lockfile_fits"], true, "{status}");
     assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+}
+
+#[test]
+fn a_reverted_build_comes_back_although_the_lockfile_of_the_team_does_not_fit() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n");
+    let status = revert_setup_py(&sandbox);
+    // A prompt writes nothing into the project.
+    assert_eq!(status["lockfile_fits"], false, "{status}");
+    let ran = sandbox.home().join("ran");
+    sandbox.devsh(&["lock"]).success();
+    assert!(!ran.exists(), "nothing is built again");
+    assert_eq!(python(&sandbox, "import demo, deep; print(1)"), "1\n");
+    // `devsh lock` keeps what it replaces too.
+    sandbox.write("setup.py", SETUP_PY.replace("needs)", "[])"));
+    sandbox.devsh(&["lock"]).success();
+    assert!(!ran.exists(), "nothing is built again");
 }
 
 #[test]
@@ -971,6 +1048,11 @@ fn tools_and_packages_are_loaded_while_the_project_is_compiled() {
     assert!(loaded.stdout.contains("/envs/"), "{loaded}");
     let missing = "missing: the project itself: its build has not ended yet";
     assert!(loaded.stderr.contains(missing), "{loaded}");
+    let command = ["python", "-c", "print(1)"];
+    let run = sandbox.devsh(&[&["run", "--partial", "--"], &command[..]].concat());
+    let run = run.success();
+    assert_eq!(run.stdout, "1\n");
+    assert_eq!(run.stderr, format!("warning: {missing}\n"));
     // They stay after Ctrl-C.
     let id = allowing.id().to_string();
     let interrupted = Command::new("kill").args(["-INT", &id]).status();
@@ -1546,16 +1628,26 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
         "{shown}"
     );
     assert_eq!(run("ls").success().stdout, "demo\n");
-    // Also if the first approval has to name it.
+    // The first approval names what the files declare, in the only question.
     let Some(other) = repository(&server) else {
         return;
     };
     write_scripts(&other, &["shop", "ls"]);
+    let shown = other.devsh(&["allow", "--show"]).success().stderr;
+    assert!(
+        shown.contains("program of local packages  ls, before /"),
+        "{shown}"
+    );
     let mut pty = other.shell(HostShell::Bash);
     pty.enter();
     pty.begin_until("devsh allow", "Allow? [Y/n]");
     pty.press("y\r");
-    pty.wait_for("Allow? [Y/n]");
+    let allowed = pty.finish();
+    assert!(!allowed.contains("Allow?"), "{allowed}");
+    assert_eq!(pty.run("ls"), "demo\n");
+    // A program that is new later is a question of its own.
+    write_scripts(&other, &["shop", "ls", "cat"]);
+    pty.begin_until("devsh allow", "Allow? [Y/n]");
     pty.press("n\r");
     let refused = pty.finish();
     for text in [
@@ -1567,15 +1659,17 @@ fn a_script_of_the_project_that_hides_a_program_needs_approval() {
     }
     let status = pty.run("devsh status");
     assert!(
-        status.contains("not allowed  `ls` of `local packages`"),
+        status.contains("not allowed  `cat` of `local packages`"),
         "{status}"
     );
     drop(pty);
     let shown = other.devsh(&["allow"]).success().stderr;
-    assert!(
-        shown.contains("program of local packages  ls, before /"),
-        "{shown}"
-    );
+    for text in [
+        "programs of packages would come before your own of the same name:",
+        "program of local packages  cat, before /",
+    ] {
+        assert!(shown.contains(text), "{text} in {shown}");
+    }
     let outcome = other.devsh(&["run", "--", "ls"]);
     assert_eq!(outcome.success().stdout, "demo\n");
 }

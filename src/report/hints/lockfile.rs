@@ -5,6 +5,7 @@ use url::{Position, Url};
 use crate::{
     lockfile::{self, Problem},
     package::{Tool, Version},
+    project::personal::LOCAL_LOCK,
     report::failure::{Excerpt, ExitStatus, Failure},
 };
 
@@ -23,6 +24,9 @@ impl From<&lockfile::Error> for Failure {
             error.file
         )),
         Problem::Format { found } if *found > 1 => failure.hint("update devsh"),
+        _ if error.file.ends_with(LOCAL_LOCK) => {
+            failure.hint("remove the file; `devsh sync` makes it again")
+        }
         _ => {
             failure.hint("restore the file from version control, or remove it and run `devsh lock`")
         }
