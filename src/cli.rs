@@ -64,6 +64,7 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
     );
     start_log(&context, arguments.global.verbose);
     let is_run = matches!(arguments.command, Command::Run(_));
+    let start = context.cwd.clone();
     let uses_own_directories = arguments.command.uses_own_directories();
     let result = change_directory(&mut context, arguments.global.directory.as_deref())
         .and_then(|()| check_directories(&context, uses_own_directories))
@@ -75,7 +76,10 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
             }
         })
         .and_then(|()| change_project(&mut context, &arguments.command))
-        .and_then(|()| dispatch(&context, &ui, arguments.global, arguments.command));
+        .and_then(|()| {
+            let Arguments { global, command } = arguments;
+            dispatch(&context, &ui, start.as_deref(), global, command)
+        });
     finish(&ui, result)
 }
 
@@ -146,7 +150,16 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Result<(), Failure> {
+/// Does what the command line asks for, which was typed in `start`.
+fn dispatch(
+    context: &Context,
+    ui: &Ui,
+    start: Option<&Path>,
+    global: Global,
+    command: Command,
+) -> Result<(), Failure> {
+    // The user reads the messages of a background build in the directory of the project.
+    let is_elsewhere = context.cwd.as_deref() != start && !command.is_background();
     let locking = command.locking();
     let session = Session::new(
         context,
@@ -156,7 +169,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
             offline: global.offline || locking.network.offline,
             trust: command.trust(),
             is_background: command.is_background(),
-            directory: global.directory,
+            directory: global.directory.filter(|_| is_elsewhere),
         },
     );
     let session = &session;

@@ -131,14 +131,13 @@ impl<'a> BuildInputs<'a> {
         });
         if python.is_some() {
             let left_out = python_packages::left_out(project, shell, &lockfile)?.into_iter();
-            failed.extend(left_out.map(|part| {
-                FailedPart {
-                    part: ShellPart::PackagesOf(part),
-                    failure: Failure::new("they do not resolve")
-                        .hint("`devsh lock --upgrade` tries again and shows the reason"),
-                    may_pass: false,
-                    is_left_out: true,
-                }
+            failed.extend(left_out.map(|part| FailedPart {
+                part: ShellPart::PackagesOf(part),
+                failure: Failure::new("they do not resolve").hint(
+                    "`devsh lock --upgrade` shows the reason, and also chooses newer versions",
+                ),
+                may_pass: false,
+                is_left_out: true,
             }));
         }
         Ok(Self {

@@ -2,11 +2,16 @@
 
 use crate::{
     builder::{self, BuiltShell, ToolOrigin},
+    env::VarName,
     lockfile::LockKey,
-    manifest::ShellName,
+    manifest::{AliasName, DevShell, ShellName},
+    util::word_lists::join_with_and,
 };
 
 use super::{build_request::BuildInputs, host_notices};
+
+/// The most aliases or variables that are named.
+const MOST_NAMES: usize = 3;
 
 /// Returns the tools whose version differs from the locked one, with the locked one.
 pub fn drifts<'r>(
@@ -30,11 +35,35 @@ pub fn summary(shell: &ShellName, inputs: &BuildInputs<'_>, built: &BuiltShell) 
     let tools = built.tools.iter().filter(seen);
     let tools = tools.map(|tool| format!("{} {}", tool.tool.name, tool.version));
     let tools: Vec<String> = tools.collect();
-    match (*shell == ShellName::dev(), tools.is_empty()) {
+    let parts = if tools.is_empty() {
+        names_without_tools(inputs.shell)
+    } else {
+        tools
+    };
+    match (*shell == ShellName::dev(), parts.is_empty()) {
         (_, true) => shell.to_string(),
-        (true, false) => tools.join(", "),
-        (false, false) => format!("{shell}: {}", tools.join(", ")),
+        (true, false) => parts.join(", "),
+        (false, false) => format!("{shell}: {}", parts.join(", ")),
     }
+}
+
+/// Returns what a dev shell without tools brings: `aliases serve and t`, `variable DATABASE_URL`.
+fn names_without_tools(shell: &DevShell) -> Vec<String> {
+    let aliases: Vec<&str> = shell.aliases.keys().map(AliasName::as_str).collect();
+    let variables: Vec<&str> = shell.env.keys().map(VarName::as_str).collect();
+    let kinds = [
+        ("alias", "aliases", aliases),
+        ("variable", "variables", variables),
+    ];
+    let named = kinds
+        .into_iter()
+        .filter_map(|(one, many, names)| match names.len() {
+            0 => None,
+            1 => Some(format!("{one} {}", names[0])),
+            count if count > MOST_NAMES => Some(format!("{count} {many}")),
+            _ => Some(format!("{many} {}", join_with_and(&names))),
+        });
+    named.collect()
 }
 
 /// Returns a line for each host tool that replaces a locked one.

@@ -129,7 +129,6 @@ impl Meter for Bar {
             self.show("{msg} {spinner} {elapsed}", text);
             self.drawn.set_position(0);
             self.drawn.unset_length();
-            self.drawn.reset_elapsed();
         }
     }
 
@@ -227,6 +226,18 @@ mod tests {
             let plain: String = without_colours(text);
             assert!(plain.chars().count() <= 60, "{plain:?}");
         }
+    }
+
+    #[test]
+    fn a_new_step_does_not_restart_the_time() {
+        let bar = Bar {
+            drawn: ProgressBar::hidden().with_elapsed(Duration::from_mins(2)),
+            name: SafeText::from("the project"),
+            columns: 60,
+            lines: false,
+        };
+        bar.step("building", None);
+        assert!(bar.drawn.elapsed() >= Duration::from_mins(2));
     }
 
     #[test]

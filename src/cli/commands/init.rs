@@ -12,7 +12,7 @@ use crate::{
 
 pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), Failure> {
     let report = init_project(session, request)?;
-    show(session, ui, &report.manifest);
+    show(ui, &report.manifest);
     for note in &report.notes {
         ui.warn(&format!("{}: {}", note.origin, note.message));
     }
@@ -29,13 +29,22 @@ pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), 
             "direnv still loads `{ENVRC}`: remove it when you no longer want that"
         ));
     }
-    match report.next {
-        NextStep::Nothing => {}
-        NextStep::Lock => ui.note(&format!("next: `{}`", session.command("lock"))),
-        NextStep::Allow => ui.note(&format!(
-            "next: review it, then `{}`",
-            session.command("allow")
-        )),
+    let dev = report.manifest.shells.get(&ShellName::dev());
+    let has_tools = dev.is_some_and(|dev| !dev.tools.is_empty());
+    let mut steps: Vec<String> = match report.next {
+        NextStep::Nothing => Vec::new(),
+        NextStep::Lock => vec![format!("`{}`", session.command("lock"))],
+        NextStep::Allow if has_tools => vec![
+            "review it".to_owned(),
+            format!("`{}`", session.command("allow")),
+        ],
+        NextStep::Allow => vec![format!("`{}`", session.command("allow"))],
+    };
+    if !has_tools {
+        steps.push(format!("`{}`", session.command("add TOOL")));
+    }
+    if !steps.is_empty() {
+        ui.note(&format!("next: {}", steps.join(", then ")));
     }
     Ok(())
 }
@@ -49,15 +58,12 @@ pub fn personal(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(session: &Session<'_>, ui: &Ui, manifest: &Manifest) {
+fn show(ui: &Ui, manifest: &Manifest) {
     let Some(dev) = manifest.shells.get(&ShellName::dev()) else {
         return;
     };
     if dev.tools.is_empty() {
-        let add = session.command("add TOOL");
-        ui.note(&format!(
-            "nothing was detected; write tools into the file or use `{add}`"
-        ));
+        ui.note("no tools were detected in the files of the project");
     }
     for (tool, request) in &dev.tools {
         let version = ui.paint(Role::Strong, manifest::whole(request));
