@@ -423,7 +423,7 @@ mod tests {
         );
         assert_eq!(Access::default().check(&file), Ok(()));
         // The open file is still the other user's after its path has a new file.
-        let opened = std::fs::File::open(&file).unwrap().metadata().unwrap();
+        let opened = File::open(&file).unwrap().metadata().unwrap();
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, "").unwrap();
         assert_eq!(access().check(&file), Ok(()));

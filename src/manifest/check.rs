@@ -175,17 +175,17 @@ mod tests {
     #[test]
     fn variables_may_refer_to_each_other_in_a_long_chain() {
         let mut text = "[env]\n".to_owned();
-        for at in 0..10_000 {
+        for at in 0..3_000 {
             writeln!(text, "A{at} = '${{A{}}}'", at + 1).unwrap();
         }
-        let last = "A10000 = ''\n";
+        let last = "A3000 = ''\n";
         let merged = |last| merge(&[parse("devshell.toml", &format!("{text}{last}"))?]);
         assert_eq!(merged(last).unwrap().shells.len(), 1);
-        let error = merged("A10000 = '${A9995}'\n").unwrap_err();
-        assert_eq!(error.origin().line, 10_002);
+        let error = merged("A3000 = '${A2995}'\n").unwrap_err();
+        assert_eq!(error.origin().line, 3_002);
         let shown = error.to_string();
-        assert!(shown.ends_with("(devshell.toml:9997)"), "{shown}");
-        let error = merged("A10000 = '${A0}'\n").unwrap_err().to_string();
-        assert!(error.contains("(9992 more)"), "{error}");
+        assert!(shown.ends_with("(devshell.toml:2997)"), "{shown}");
+        let error = merged("A3000 = '${A0}'\n").unwrap_err().to_string();
+        assert!(error.contains("(2992 more)"), "{error}");
     }
 }

