@@ -319,12 +319,21 @@ impl Project {
         Ok(())
     }
 
-    /// Fails if a file has a fault, and the project is not what the user approved. What is loaded then stays until the
+    /// Fails if the project is not what the user approved because a file has a fault. What is loaded then stays until the
     /// fault is mended.
     fn refuse_faulty(&self) -> Result<(), Error> {
-        match self.unread.first() {
-            Some(error) if self.standing == ApprovalState::Changed => Err(error.clone().into()),
-            _ => Ok(()),
+        if self.unread.is_empty() || self.standing != ApprovalState::Changed {
+            return Ok(());
+        }
+        let changed = self.changed_files();
+        // Without a version file, a preset alone decides about the version.
+        let is_cause = |error: &&manifest::Error| {
+            let mut changed = changed.iter();
+            changed.any(|file| *file == *error.file || file.starts_with("preset "))
+        };
+        match self.unread.iter().find(is_cause) {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(()),
         }
     }
 
