@@ -58,11 +58,11 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
         changes.push(format!("{more} more"));
     }
     let known = now.lockfiles.iter();
-    let changed = known.filter(|(name, digest)| {
+    let others = known.filter(|(name, digest)| {
         let old = before.lockfiles.get(*name);
         old.is_some_and(|old| old != *digest)
     });
-    let files: Vec<String> = changed
+    let files: Vec<String> = others
         .flat_map(|(name, _)| match &**name {
             LOCKFILE if is_news => changed_lockfiles(session, project, &record),
             LOCKFILE => Vec::new(),

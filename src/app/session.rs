@@ -307,11 +307,9 @@ impl<'a> Session<'a> {
         let mut env = self.context.env.clone();
         let root = self.place().map(|place| place.root);
         if let Some(root) = root.ok().or_else(|| self.context.cwd.clone()) {
-            env.set(
-                vars::PATH,
-                &HostSearch::for_project(&self.context.env, &self.context.directories, &root)
-                    .path(),
-            );
+            let search =
+                HostSearch::for_project(&self.context.env, &self.context.directories, &root);
+            env.set(vars::PATH, search.path());
         }
         env
     }

@@ -1053,7 +1053,6 @@ const EFFECTS: &[(&str, &str)] = &[
     ("TMUX", COMMAND),
     ("TMUX_*", COMMAND),
     ("TNS_ADMIN", REMOTE),
-    ("TODOTXT_CFG_FILE", COMMAND),
     ("TOOLCHAINS", COMPILER),
     ("TORCHINDUCTOR_*", COMPILER),
     ("TORCH_EXTENSIONS_DIR", COMPILER),

@@ -506,7 +506,7 @@ fn artifacts_prove_their_name_and_version() {
     let archive = wheel(&[("Tool-1.0.0.data/scripts/tool", "x")]);
     fixture.install(Recipe::Wheel, &[("", archive)]).unwrap();
 
-    const WANTED: &str = "#define PY_VERSION \"3.12.4\"\n";
+    let wanted = "#define PY_VERSION \"3.12.4\"\n";
     let header = "python/include/python3.12/patchlevel.h";
     for (text, expected) in [
         ("#define PY_VERSION \"3.12.5\"\n", "python 3.12.5"),
@@ -515,7 +515,7 @@ fn artifacts_prove_their_name_and_version() {
         let archive = gz(&tar_of(&[
             ("python/bin/python3.12", FILE, 0o755, ""),
             (header, FILE, 0o644, text),
-            ("python/include/x/patchlevel.h", FILE, 0o644, WANTED),
+            ("python/include/x/patchlevel.h", FILE, 0o644, wanted),
         ]));
         assert_eq!(found(Recipe::Python, "", archive), expected);
     }

@@ -315,7 +315,7 @@ fn remotes_count_for_tracked_projects_only() {
     sandbox.write(".gitignore", "node_modules\n");
     for directory in ["app", "node_modules/evil", "other"] {
         sandbox.write(
-            &format!("{directory}/devshell.toml"),
+            format!("{directory}/devshell.toml"),
             "[env]\nACTIVE = \"no\"\n",
         );
     }

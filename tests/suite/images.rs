@@ -850,11 +850,11 @@ fn an_image_replaces_only_an_earlier_build_of_itself() {
     assert_eq!(fs::read(&index).unwrap(), before);
     // Another program adds an image, or puts one in the place of the built one.
     let mut changed: serde_json::Value = serde_json::from_slice(&before).unwrap();
-    let built = changed["manifests"][0].clone();
-    let mut other = built.clone();
+    let own = changed["manifests"][0].clone();
+    let mut other = own.clone();
     let names = other["annotations"].as_object_mut().unwrap();
     names.retain(|key, _| key == "org.opencontainers.image.ref.name");
-    for images in [vec![built, other.clone()], vec![other]] {
+    for images in [vec![own, other.clone()], vec![other]] {
         changed["manifests"] = images.into();
         let text = changed.to_string();
         fs::write(&index, &text).unwrap();

@@ -56,12 +56,7 @@ fn each_change_of_the_indexes_asks_where_one_is_not_the_public_one() {
     const PIPFILE: &str = "[[source]]\nname = \"corp\"\nurl = \"https://corp.example/simple\"\n[packages]\ngood = \"*\"\n";
     let shown = locked_project("pyproject.toml", UV.to_owned()).devsh(&["allow", "--show"]);
     let gets = "(gets UV_INDEX_CORP_USERNAME and UV_INDEX_CORP_PASSWORD, if you have them)";
-    let shown = shown
-        .success()
-        .stdout
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let shown = shown.success().stderr;
     assert!(shown.contains(gets), "{shown}");
     let list = "--index-url https://corp.example/simple\ngood\n";
     let more = |text: &str, table: &str, name: &str| {

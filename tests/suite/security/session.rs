@@ -106,7 +106,7 @@ fn inherited_functions_of_the_hook_are_forgotten() {
     let hit = sandbox.root().join("hit");
     for name in ["hook", "detach", "finish", "unsource", "source", "keep"] {
         let name = format!("BASH_FUNC___devsh_{name}%%");
-        sandbox = sandbox.env(&name, &format!("() {{ touch {}; }}", hit.display()));
+        sandbox = sandbox.env(&name, format!("() {{ touch {}; }}", hit.display()));
     }
     // An inherited hook must not make this variable look like one of this shell.
     sandbox = sandbox.env("__devsh_sourced", "begun");
