@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     builder::{BuiltShell, ToolOrigin},
-    env::pathlist,
+    env::{Env, pathlist},
     lockfile::{EntryOrigin, LockedPackage, LockedRequirement, Lockfile},
     package::{PackageName, Source, System, Tool},
     project::{
@@ -21,7 +21,7 @@ use crate::{
         approval::{ApprovedPrograms, Trusted},
     },
     report::failure::{ExitStatus, Failure},
-    sources::{Sources, cargo::names_files, host::is_shim},
+    sources::{Sources, cargo::names_files},
     util::{digest_input::DigestInput, hex, vars, word_lists::join_first},
 };
 
@@ -626,8 +626,8 @@ fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String>
     names.iter().filter(is_on_host).cloned().collect()
 }
 
-/// Returns the program of the host shell with this name. A shim is none: it stands for the programs of all environments of
-/// pyenv, asdf or mise, in place of which a dev shell has its own.
+/// Returns the program of the host shell with this name. A shim of pyenv is none: it stands for the scripts of all
+/// its Pythons, in place of which a dev shell has its own.
 pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
     let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();
@@ -636,7 +636,16 @@ pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
         .map(Path::new)
         .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
         .map(|directory| directory.join(name))
-        .find(|program| program.exists() && !is_shim(program))
+        .find(|program| program.exists() && !is_pyenv_shim(env, program))
+}
+
+fn is_pyenv_shim(env: &Env, program: &Path) -> bool {
+    let root = env
+        .get(vars::PYENV_ROOT)
+        .map(|root| Path::new(root).join("shims"));
+    program.parent().is_some_and(|directory| {
+        directory.ends_with(".pyenv/shims") || root.is_some_and(|root| directory == root)
+    })
 }
 
 /// Returns the names of a dev shell that was built and that the user has not approved.

@@ -358,7 +358,7 @@ fn versions(directory: Option<PathBuf>, below: &str) -> Vec<PathBuf> {
 }
 
 /// Returns whether a program is a shim of pyenv, asdf or mise.
-pub fn is_shim(path: &Path) -> bool {
+fn is_shim(path: &Path) -> bool {
     path.parent()
         .is_some_and(|parent| parent.ends_with("shims"))
 }

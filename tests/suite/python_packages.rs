@@ -938,6 +938,27 @@ fn revert_setup_py(sandbox: &Sandbox, fits: bool) {
     pty.run("python -c 'import demo, deep; print(1)'");
 }
 
+/// A dev shell has its own Python and packages in place of all those that the shims of pyenv stand for.
+#[test]
+fn a_script_of_pyenv_is_replaced_without_a_question() {
+    let server = Server::start();
+    for (shims, asks) in [(".pyenv/shims", false), (".asdf/shims", true)] {
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        let shims = sandbox.home().join(shims);
+        fs::create_dir_all(&shims).unwrap();
+        fs::write(shims.join("tester"), "#!/bin/sh\n").unwrap();
+        let own = &sandbox.environment()[OsStr::new("PATH")];
+        let path = [shims].into_iter().chain(std::env::split_paths(own));
+        let path = std::env::join_paths(path).unwrap();
+        let sandbox = sandbox.env("PATH", path);
+        sandbox.write("requirements.txt", "tester==1.0\n");
+        let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
+        assert_eq!(allowed.contains("before "), asks, "{allowed}");
+    }
+}
+
 #[test]
 fn a_reverted_build_of_the_project_comes_back_by_itself() {
     let server = Server::start();
