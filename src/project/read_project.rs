@@ -1,6 +1,6 @@
 //! Reads a project as far as the user has approved it, and compares it with the approval.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     config::{Ruling, TrustRules, ownership::Access},
@@ -78,7 +78,12 @@ impl FoundProject {
         inputs.watch(&decisions.approval_path(root));
         inputs.watch(&decisions.denial_path(root));
         inputs.add_own(&context.directories.config);
-        let (ruling, repository) = ruling(&mut inputs, place.kind, rules)?;
+        let (ruling, repository) = ruling(
+            &mut inputs,
+            place.kind,
+            rules,
+            context.directories.home.as_deref(),
+        )?;
         let elsewhere = repository
             .iter()
             .flat_map(|repository| decisions.worktree_approvals(repository))
@@ -417,6 +422,7 @@ fn ruling(
     inputs: &mut Inputs,
     kind: ProjectKind,
     rules: &TrustRules,
+    home: Option<&Path>,
 ) -> Result<(Option<Ruling>, Option<Repository>), files::Error> {
     let root = inputs.root().to_owned();
     if !rules.deny.is_empty() {
@@ -431,7 +437,9 @@ fn ruling(
     let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
     let vouched = asked.is_some_and(|repository| {
         inputs.watch(&repository.config());
-        rules.knows(&repository.remotes()) && is_tracked(inputs, repository, kind)
+        rules.knows(&repository.remotes())
+            && !repository.is_nested(&root, home)
+            && is_tracked(inputs, repository, kind)
     });
     Ok((rules.ruling(&root, vouched), repository))
 }

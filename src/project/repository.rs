@@ -73,6 +73,21 @@ impl Repository {
         root.ancestors().nth(self.below.components().count())
     }
 
+    /// Returns whether another repository is around the worktree that has the project at `root`. Any program can have put
+    /// the inner one there, with whatever remotes. One that holds the home directory is around all of the user's.
+    pub fn is_nested(&self, root: &Path, home: Option<&Path>) -> bool {
+        let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
+        let Some(top) = self.top(root) else {
+            return true;
+        };
+        top.ancestors().skip(1).any(|directory| {
+            let holds_home = home
+                .as_ref()
+                .is_some_and(|home| home.starts_with(directory));
+            !holds_home && directory.join(".git").symlink_metadata().is_ok()
+        })
+    }
+
     /// Returns the path of the index of the worktree that has the project at `root`.
     pub fn index(&self, root: &Path) -> Option<PathBuf> {
         let git = self.top(root)?.join(".git");

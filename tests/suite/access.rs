@@ -336,6 +336,19 @@ fn remotes_count_for_tracked_projects_only() {
     git(&["rm", "-q", "--cached", "app/devshell.toml"]);
     sandbox.write("app/devshell.toml", "[env]\nACTIVE = \"other\"\n");
     at("app", 3);
+    // A package that brings a repository of its own.
+    let inner = sandbox.project().join("node_modules/evil");
+    for arguments in [
+        &["init", "-q", "-b", "main"][..],
+        &["remote", "add", "origin", "git@github.com:acme/app.git"],
+        &["add", "devshell.toml"],
+    ] {
+        let mut command = sandbox.command("git");
+        sandbox
+            .outcome(command.args(arguments).current_dir(&inner))
+            .success();
+    }
+    at("node_modules/evil", 3);
     // A pull request of anyone.
     git(&["config", "branch.main.remote", "origin"]);
     for (reference, code) in [("refs/pull/7/head", 3), ("refs/heads/main", 0)] {
