@@ -231,7 +231,8 @@ impl FoundProject {
             project.facts.all.join(locked)?;
         }
         project.judge(self.denied, &self.elsewhere);
-        if is_gated {
+        // Nobody should approve the project as it is without that file.
+        if mode != ReadMode::Trusted {
             project.refuse_faulty()?;
         }
         Ok(project)

@@ -906,6 +906,12 @@ fn a_project_without_dependencies_is_installed() {
     sandbox
         .devsh(&["run", "--", "python"])
         .error(&["not valid TOML", "pyproject.toml:2"]);
+    // Nobody approves the project as it is without the file.
+    sandbox
+        .devsh(&["allow", "--yes"])
+        .code(1)
+        .error(&["not valid TOML", "pyproject.toml:2"]);
+    assert_eq!(pty.run("python -c 'import demo; print(1)'"), "1\n");
 }
 
 /// Reverts an allowed `setup.py` and waits until the prompt has loaded its packages again, with a lockfile that then fits
@@ -948,14 +954,22 @@ fn a_script_of_pyenv_is_replaced_without_a_question() {
         };
         let shims = sandbox.home().join(shims);
         fs::create_dir_all(&shims).unwrap();
-        fs::write(shims.join("tester"), "#!/bin/sh\n").unwrap();
+        fs::write(shims.join("other"), "#!/bin/sh\n").unwrap();
         let own = &sandbox.environment()[OsStr::new("PATH")];
         let path = [shims].into_iter().chain(std::env::split_paths(own));
         let path = std::env::join_paths(path).unwrap();
         let sandbox = sandbox.env("PATH", path);
-        sandbox.write("requirements.txt", "tester==1.0\n");
-        let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
-        assert_eq!(allowed.contains("before "), asks, "{allowed}");
+        sandbox.write("requirements.txt", "tester\n");
+        sandbox.allow();
+        let newer = [pure("tester", "2.0", &[], &["tester", "other"])];
+        serve_pure(&server, &newer);
+        sandbox.devsh(&["lock", "--upgrade"]).success();
+        let run = sandbox.devsh(&["run", "--", "other"]);
+        if asks {
+            run.code(3).error(&["`other` of `Python packages`"]);
+        } else {
+            assert_eq!(run.success().stdout, "tester 2.0\n");
+        }
     }
 }
 
