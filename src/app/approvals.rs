@@ -214,6 +214,8 @@ impl ApprovedProject<'_> {
         let mut new = python_packages::new_builds(self.session, project, &lockfile)?;
         // Only a build knows for which packages of a lockfile there is no wheel that this Python can use.
         new.extend(self.session.take_new_builds());
+        // Nothing is asked twice.
+        new.retain(|name| !project.build_permission().includes(name));
         Ok(new)
     }
 

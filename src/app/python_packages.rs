@@ -189,6 +189,8 @@ fn of_devshell_lock(
     let locked_builds = locked.into_iter().flat_map(|set| &set.builds);
     let permitted = locked_builds.filter(|name| project.build_permission().includes(name));
     builds.extend(permitted.cloned());
+    // Packages whose wheels this Python cannot use are not known as builds when the list is locked.
+    builds.extend(project.build_permission().named().cloned());
     let mut set = read_lock(&files)?;
     if let Some(loose) = set.loose.first() {
         let requirement = loose.requirement.as_str();
