@@ -19,8 +19,8 @@ use super::{build_files::BuildTraces, session::Session};
 
 /// The interval at which the progress of another build is read.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The number and the interval of the tries to get the lock without waiting for a build: a process that only checks for a build
-/// holds the lock for a moment.
+/// The number and the interval of the tries to get the lock without waiting for a build: a process that only checks for
+/// a build holds the lock for a moment.
 const TRIES: (u32, Duration) = (20, Duration::from_millis(10));
 
 /// The right to build a project, until it is dropped.

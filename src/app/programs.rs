@@ -3,7 +3,8 @@
 //!
 //! A tool is approved with its lock entry, if it is locked then, or with the one that devsh itself chooses from a source
 //! before the first build. The names that a build of this entry brings need no question; those of any other entry do,
-//! unless they are known or the tool's own name. Invariant: no record is made, and nothing is loaded, with a name that is not approved.
+//! unless they are known or the tool's own name. Invariant: no record is made, and nothing is loaded, with a name that is
+//! not approved.
 
 use std::{
     cell::LazyCell,
