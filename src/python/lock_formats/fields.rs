@@ -1,6 +1,6 @@
 //! Helpers of all readers: checked fields of a file, errors with their place, default groups.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
@@ -163,6 +163,30 @@ pub(super) fn names(file: &Text, table: &Node<'_>, key: &str) -> Result<Vec<Stri
 /// Returns the tables of the list at `key`.
 pub(super) fn tables<'n, 't>(table: &'n Node<'t>, key: &str) -> &'n [Node<'t>] {
     table.get(key).map(Node::elements).unwrap_or_default()
+}
+
+/// Returns the files of all packages in an older lockfile, which has them in one table, by `key` of their names there.
+pub(super) fn older_files<'n, 't>(
+    root: &'n Node<'t>,
+    key: impl Fn(&str) -> String,
+) -> BTreeMap<String, &'n [Node<'t>]> {
+    let files = root.get("metadata").and_then(|node| node.get("files"));
+    let entries = files.map(Node::entries).unwrap_or_default().iter();
+    // The first one of a name counts.
+    let entries = entries.rev();
+    entries
+        .map(|entry| (key(&entry.key), entry.node.elements()))
+        .collect()
+}
+
+/// Returns the files of a package: its own list, else those of an older lockfile with this key.
+pub(super) fn files_of<'n>(
+    package: &'n Node<'n>,
+    older: &BTreeMap<String, &'n [Node<'n>]>,
+    key: &str,
+) -> &'n [Node<'n>] {
+    let own = package.get("files").map(Node::elements);
+    own.or_else(|| older.get(key).copied()).unwrap_or_default()
 }
 
 /// Returns a relative directory that cannot be taken for an option.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        LockedRepository, address, digest, directory, file_url, folder_of, is_public_file,
-        lock_error, locked_address, locked_dependency, marker, name, names, tables, text, version,
-        word,
+        LockedRepository, address, digest, directory, file_url, files_of, folder_of,
+        is_public_file, lock_error, locked_address, locked_dependency, marker, name, names,
+        older_files, tables, text, version, word,
     },
     pyproject,
     requirement_location::is_archive,
@@ -39,7 +39,8 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
         notes: declared.notes.clone(),
         ..PythonLock::default()
     };
-    let older = older_files(&root);
+    // Before pdm 2.8 the files of all packages were in one table, by name and version (`click 8.1.8`).
+    let older = older_files(&root, str::to_owned);
     let packages = tables(&root, "package");
     let has_groups = packages.iter().any(|node| node.get("groups").is_some());
     let mut positions: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
@@ -91,17 +92,6 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
     Ok(lock)
 }
 
-/// Returns the files by package and version (`click 8.1.8`). Before pdm 2.8 those of all packages were in one table.
-fn older_files<'n, 's>(root: &'n Node<'s>) -> BTreeMap<String, &'n [Node<'s>]> {
-    let files = root.get("metadata").and_then(|node| node.get("files"));
-    let entries = files.map(Node::entries).unwrap_or_default().iter();
-    // The first one of a name counts.
-    let entries = entries.rev();
-    entries
-        .map(|entry| (entry.key.to_string(), entry.node.elements()))
-        .collect()
-}
-
 fn package(
     file: &Text,
     older: &BTreeMap<String, &[Node<'_>]>,
@@ -113,14 +103,9 @@ fn package(
     let source = package_source(file, node)?;
     let words = [name_node.text(), node.get("version").and_then(Node::text)];
     let key = words.map(Option::unwrap_or_default).join(" ");
-    let listed = match (node.get("files"), older.get(&key)) {
-        (Some(files), _) => files.elements(),
-        (None, Some(files)) => files,
-        (None, None) => &[],
-    };
     let mut digests = Vec::new();
     let mut own_files = Vec::new();
-    for one in listed {
+    for one in files_of(node, older, &key) {
         let Some(hash) = one.get("hash") else {
             continue;
         };

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        LockedRepository, address, digest, directory, file_url, folder_of, is_public_index,
-        lock_error, locked_address, locked_dependency, marker, marker_of, name, names, tables,
-        text, version, word,
+        LockedRepository, address, digest, directory, file_url, files_of, folder_of,
+        is_public_index, lock_error, locked_address, locked_dependency, marker, marker_of, name,
+        names, older_files, tables, text, version, word,
     },
     poetry_bounds::{platform_marker, python_marker},
 };
@@ -38,7 +38,8 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
     let mut lock = PythonLock::default();
     let mut without_groups = false;
     let mut sources = PoetrySources::new();
-    let older = older_files(&root);
+    // Before poetry 1.2 the files of all packages were in one table.
+    let older = older_files(&root, normalize);
     for node in tables(&root, "package") {
         let package = package(file, &older, node)?;
         let reference = node
@@ -140,17 +141,6 @@ fn package_roots(
         .collect()
 }
 
-/// Returns the files by package. Before poetry 1.2 those of all packages were in one table.
-fn older_files<'n, 's>(root: &'n Node<'s>) -> BTreeMap<String, &'n [Node<'s>]> {
-    let files = root.get("metadata").and_then(|node| node.get("files"));
-    let entries = files.map(Node::entries).unwrap_or_default().iter();
-    // The first one of a name counts.
-    let entries = entries.rev();
-    entries
-        .map(|entry| (normalize(&entry.key), entry.node.elements()))
-        .collect()
-}
-
 fn package(
     file: &Text,
     older: &BTreeMap<String, &[Node<'_>]>,
@@ -159,12 +149,7 @@ fn package(
     let missing =
         |key: &str| lock_error(file, node.span.clone(), format!("a package has no `{key}`"));
     let name = name(file, node.get("name").ok_or_else(|| missing("name"))?)?;
-    let listed = match (node.get("files"), older.get(&name)) {
-        (Some(files), _) => files.elements(),
-        (None, Some(files)) => files,
-        (None, None) => &[],
-    };
-    let mut digests: Vec<String> = listed
+    let mut digests: Vec<String> = files_of(node, older, &name)
         .iter()
         .filter_map(|one| one.get("hash"))
         .map(|node| digest(file, node))
