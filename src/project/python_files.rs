@@ -98,13 +98,7 @@ fn find_lock(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     if files.exists(PIPFILE) {
         return Ok(Some(PIPFILE));
     }
-    for name in SETUP {
-        let setup = parse_text(name, &files.data(name)?)?;
-        if setup.as_ref().and_then(manifest::setup_name).is_some() {
-            return Ok(Some(name));
-        }
-    }
-    Ok(None)
+    Ok(find_setup(files, "")?.map(|(file, _)| file))
 }
 
 /// Reads `lock` and the files in its directory, for dev shells with `groups`.
@@ -212,7 +206,7 @@ fn read_lockfile(
     if is_list {
         read_lists(files, lock, groups, &mut all)?;
         let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
-        all.setup_name = setup_name(files, folder)?;
+        all.setup_name = find_setup(files, folder)?.map(|(_, name)| name);
     } else if let Some(PythonLockFormat::Setup | PythonLockFormat::Project) = format {
         let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
         let list = join_text(folder, "requirements.txt");
@@ -225,13 +219,13 @@ fn read_lockfile(
     Ok(Some(read_lock(&all)?))
 }
 
-/// Returns the name that the `setup.cfg` or `setup.py` in a directory gives its project.
-fn setup_name(files: &mut Inputs, folder: &str) -> Result<Option<String>, Error> {
-    for name in SETUP {
-        let name = join_text(folder, name);
-        let setup = parse_text(&name, &files.data(&name)?)?;
+/// Returns which of `setup.cfg` and `setup.py` in a directory names the project, and the name.
+fn find_setup(files: &mut Inputs, folder: &str) -> Result<Option<(&'static str, String)>, Error> {
+    for file in SETUP {
+        let path = join_text(folder, file);
+        let setup = parse_text(&path, &files.data(&path)?)?;
         if let Some(name) = setup.as_ref().and_then(manifest::setup_name) {
-            return Ok(Some(name));
+            return Ok(Some((file, name)));
         }
     }
     Ok(None)
