@@ -100,10 +100,8 @@ pub fn of_shell(
         });
     };
     let selection = selection(shell, locked, &lock.value)?;
-    let mut builds = builds(shell);
-    builds.extend(project.build_permission().named().cloned());
     Ok(Some(PythonPackages {
-        builds,
+        builds: permitted_builds(project, shell),
         lock: PathBuf::from(&lock.value),
         locked: Arc::clone(locked),
         selection,
@@ -185,12 +183,10 @@ fn of_devshell_lock(
 ) -> Result<PythonPackages, Failure> {
     let text = locked.map(PythonSet::to_requirements).unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
-    let mut builds = builds(shell);
+    let mut builds = permitted_builds(project, shell);
     let locked_builds = locked.into_iter().flat_map(|set| &set.builds);
     let permitted = locked_builds.filter(|name| project.build_permission().includes(name));
     builds.extend(permitted.cloned());
-    // Packages whose wheels this Python cannot use are not known as builds when the list is locked.
-    builds.extend(project.build_permission().named().cloned());
     let mut set = read_lock(&files)?;
     if let Some(loose) = set.loose.first() {
         let requirement = loose.requirement.as_str();
@@ -344,6 +340,14 @@ pub fn locked_commits(
 fn builds(shell: &DevShell) -> BTreeSet<String> {
     let named = shell.python.build.iter();
     named.map(|one| one.value.clone()).collect()
+}
+
+/// Returns the packages that the manifest or the user names, and so lets run their own build. A locked list does not
+/// name all of them: it does not know which wheels a Python cannot use.
+fn permitted_builds(project: &Project, shell: &DevShell) -> BTreeSet<String> {
+    let mut builds = builds(shell);
+    builds.extend(project.build_permission().named().cloned());
+    builds
 }
 
 fn no_lock(place: &Origin) -> Failure {
