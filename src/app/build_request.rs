@@ -39,7 +39,7 @@ pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
     pub python: Option<PythonPackages>,
-    /// Who says which Python packages are locked; a lockfile of the project is only read.
+    /// Whether devsh has chosen the Python packages, or has read them from a lockfile. It only reads those of the project.
     pub packages_origin: EntryOrigin,
     /// The packages of repositories that `devshell.lock` has, with their addresses and commits.
     pub commits: Vec<(PackageName, String)>,

@@ -309,7 +309,7 @@ fn answer(
     build_record::refuse_unapproved(session, project.get())?;
     let mut ground = target.ground(session)?;
     if target.personal {
-        // What the team needs can be resolved without being written.
+        // devsh may have resolved the tools of the team without writing their lockfile.
         ground.lockfile.clone_from(&current.lockfile);
     }
     let requests = with_node(

@@ -48,7 +48,7 @@ impl fmt::Display for NewName {
     }
 }
 
-/// What names have in common.
+/// The kind of several names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     CondaPackages,

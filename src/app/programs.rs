@@ -627,8 +627,8 @@ fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String>
     names.iter().filter(is_on_host).cloned().collect()
 }
 
-/// Returns the program of the host shell with this name. A shim of pyenv is none: it stands for the scripts of all
-/// its Pythons, in place of which a dev shell has its own.
+/// Returns the program of the host shell with this name. It leaves out the shims of pyenv: they run scripts of its
+/// Pythons, and a dev shell brings its own Python and scripts.
 pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
     let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();

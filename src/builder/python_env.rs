@@ -167,7 +167,8 @@ fn path_of_builds(
 pub(super) struct Installer {
     pub(super) uv: PathBuf,
     pub(super) python: Interpreter,
-    /// The `PATH` on which uv finds git: it has no program of the project, which nobody may have approved.
+    /// The `PATH` on which uv finds git. It leaves out the directories of the project: their programs need no
+    /// approval.
     pub(super) path: OsString,
     /// The other system.
     pub(super) platform: Option<System>,

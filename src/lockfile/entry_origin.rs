@@ -1,6 +1,7 @@
-//! Who says what an entry has: a lockfile or a source.
+//! The origin of a lock entry: a lockfile, or a source.
 
-/// It goes wherever the entry goes: nothing that a lockfile says counts as chosen, under its own key or another one.
+/// The origin of an entry, which every copy keeps: an entry that devsh has read never counts as chosen, under whichever
+/// key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EntryOrigin {
     /// A lockfile.

@@ -28,8 +28,8 @@ impl CondaChannel {
         &self.0
     }
 
-    /// Returns whether an address is that of a package in the channel: a file in one of its directories. What is deeper is
-    /// in another channel (`team/label/dev` is one next to `team`).
+    /// Returns whether an address is that of a package in the channel: a file in one of its directories. Directories below
+    /// these belong to other channels, such as `team/label/dev` to a channel next to `team`.
     pub fn has(&self, url: &Url) -> bool {
         let Some(below) = url.as_str().strip_prefix(self.0.as_str()) else {
             return false;

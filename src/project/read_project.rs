@@ -325,8 +325,8 @@ impl Project {
         Ok(())
     }
 
-    /// Fails if the project is not what the user approved because a file has a fault. What is loaded then stays until the
-    /// fault is mended.
+    /// Fails if a file has a fault, and the project means something else than the user approved because of it. The prompt
+    /// then keeps what it has loaded until the user mends the file.
     fn refuse_faulty(&self) -> Result<(), Error> {
         if self.unread.is_empty() || self.standing != ApprovalState::Changed {
             return Ok(());

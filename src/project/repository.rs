@@ -73,8 +73,9 @@ impl Repository {
         root.ancestors().nth(self.below.components().count())
     }
 
-    /// Returns whether another repository is around the worktree that has the project at `root`. Any program can have put
-    /// the inner one there, with whatever remotes. One that holds the home directory is around all of the user's.
+    /// Returns whether another repository is around the worktree that has the project at `root`: any program can put such
+    /// a worktree there and give it any remotes. A repository that holds the home directory does not count, because all
+    /// worktrees of the user are in it.
     pub fn is_nested(&self, root: &Path, home: Option<&Path>) -> bool {
         let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
         let Some(top) = self.top(root) else {
