@@ -115,6 +115,8 @@ pub struct LooseRequirement {
     pub scope: Scope,
     /// The requirement.
     pub requirement: PythonRequirement,
+    /// Its place in the files of the project.
+    pub origin: Origin,
 }
 
 /// The groups and extras that a dev shell gets of a lockfile.
@@ -135,9 +137,22 @@ pub enum SelectionPart {
 
 impl fmt::Display for SelectionPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = self.kind_and_name();
+        write!(formatter, "the {kind} `{name}`")
+    }
+}
+
+impl SelectionPart {
+    /// Returns the kind and the name (`group dev`), as a lockfile has it.
+    pub fn key(&self) -> String {
+        let (kind, name) = self.kind_and_name();
+        format!("{kind} {name}")
+    }
+
+    pub fn kind_and_name(&self) -> (&'static str, &str) {
         match self {
-            Self::Group(name) => write!(formatter, "the group `{name}`"),
-            Self::Extra(name) => write!(formatter, "the extra `{name}`"),
+            Self::Group(name) => ("group", name),
+            Self::Extra(name) => ("extra", name),
         }
     }
 }
@@ -690,6 +705,14 @@ impl PythonLock {
         let built = selection.extras.difference(&self.extras);
         loose.extend(built.filter_map(|extra| self.built_extra(extra)));
         loose
+    }
+
+    /// Returns the loose requirements that `selection` has, with their places, as far as the files name them.
+    pub fn placed_loose(&self, selection: &Selection) -> impl Iterator<Item = &LooseRequirement> {
+        let scopes = self.scopes(selection);
+        self.loose
+            .iter()
+            .filter(move |one| scopes.contains(&one.scope))
     }
 
     /// Returns the requirement on an extra that only the build of the project knows.

@@ -2,7 +2,7 @@
 
 use super::fields::{file_url, folder_of};
 use crate::{
-    manifest::{Error, Text},
+    manifest::{Error, Origin, Text},
     python::{
         lock::{LooseRequirement, PythonLock},
         requirement::{BuiltMetadata, PythonRequirement},
@@ -25,6 +25,13 @@ pub(super) fn add_metadata(
 ) -> Result<(), Error> {
     let requirement = PythonRequirement::of_project_build(metadata, extra);
     let requirement = requirement.map_err(|invalid| file.error(0..0, invalid))?;
-    lock.loose.push(LooseRequirement { scope, requirement });
+    lock.loose.push(LooseRequirement {
+        scope,
+        requirement,
+        origin: Origin {
+            line: 0,
+            ..file.origin(0)
+        },
+    });
     Ok(())
 }

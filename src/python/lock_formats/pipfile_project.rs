@@ -54,6 +54,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
                 PipfileEntry::Requirement(requirement) => lock.loose.push(LooseRequirement {
                     scope: scope.clone(),
                     requirement,
+                    origin: file.origin(entry.node.span.start),
                 }),
                 PipfileEntry::Project => lock.add_project(normalize(&entry.key)),
             }

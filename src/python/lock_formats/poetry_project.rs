@@ -7,7 +7,7 @@ use super::{
     poetry_bounds::{join, platform_condition, python_condition, specifiers},
 };
 use crate::{
-    manifest::{Error, Node, NodeEntry, Text, Value},
+    manifest::{Error, Located, Node, NodeEntry, Text, Value},
     python::{
         lock::{LooseRequirement, PythonLock},
         marker::normalize,
@@ -79,17 +79,21 @@ fn has_flag(table: &Node<'_>, key: &str) -> bool {
     matches!(value, Some(Value::Boolean(true)))
 }
 
-fn add(lock: &mut PythonLock, scope: &Scope, requirements: Vec<PythonRequirement>) {
+fn add(lock: &mut PythonLock, scope: &Scope, requirements: Vec<Located<PythonRequirement>>) {
     let requirements = requirements.into_iter();
     lock.loose
         .extend(requirements.map(|requirement| LooseRequirement {
             scope: scope.clone(),
-            requirement,
+            requirement: requirement.value,
+            origin: requirement.origin,
         }));
 }
 
 /// Returns the requirements of an entry, one for each element of a list.
-fn requirements(file: &Text, entry: &NodeEntry<'_>) -> Result<Vec<PythonRequirement>, Error> {
+fn requirements(
+    file: &Text,
+    entry: &NodeEntry<'_>,
+) -> Result<Vec<Located<PythonRequirement>>, Error> {
     if entry.key == "python" {
         return Ok(Vec::new());
     }
@@ -97,7 +101,12 @@ fn requirements(file: &Text, entry: &NodeEntry<'_>) -> Result<Vec<PythonRequirem
         Value::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(&entry.node),
     };
-    let read = nodes.iter().map(|node| requirement(file, &entry.key, node));
+    let read = nodes.iter().map(|node| {
+        Ok(Located {
+            value: requirement(file, &entry.key, node)?,
+            origin: file.origin(node.span.start),
+        })
+    });
     read.collect()
 }
 

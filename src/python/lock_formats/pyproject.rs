@@ -328,6 +328,7 @@ impl SettingsReader<'_> {
                 scope: Scope::Always,
                 requirement: requirement
                     .map_err(|invalid| self.file.error(node.span.clone(), invalid))?,
+                origin: self.file.origin(node.span.start),
             })
         };
         list.elements().iter().map(read).collect()
@@ -524,6 +525,7 @@ fn add_pdm_settings(file: &Text, root: &Node<'_>, lock: &mut PythonLock) -> Resu
             scope: Scope::Always,
             requirement: requirement
                 .map_err(|invalid| file.error(entry.node.span.clone(), invalid))?,
+            origin: file.origin(entry.node.span.start),
         });
     }
     Ok(())
@@ -618,10 +620,11 @@ impl ProjectReader<'_> {
         for placed in self.sources.place(requirement, scope) {
             let (place, marker) = match placed {
                 PlacedRequirement::Named(requirement) => {
-                    let scope = scope.clone();
-                    self.lock
-                        .loose
-                        .push(LooseRequirement { scope, requirement });
+                    self.lock.loose.push(LooseRequirement {
+                        scope: scope.clone(),
+                        requirement,
+                        origin: self.file.origin(node.span.start),
+                    });
                     continue;
                 }
                 PlacedRequirement::Directory { path, marker } => (NeededPlace::Path(path), marker),

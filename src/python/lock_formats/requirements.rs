@@ -13,7 +13,7 @@ use super::{
     requirement_location::{RequirementLocation, is_address, is_repository},
 };
 use crate::{
-    manifest::{Error, Located, Needs, Text, needs},
+    manifest::{Error, Located, Needs, Origin, Text, needs},
     package::{PackageName, is_commit},
     python::{
         lock::{
@@ -139,6 +139,7 @@ struct RequirementListReader<'f> {
 struct ListedRequirement {
     scope: Scope,
     requirement: PythonRequirement,
+    origin: Origin,
     digests: Vec<String>,
 }
 
@@ -337,14 +338,18 @@ impl<'f> RequirementListReader<'f> {
         let requirement: Result<PythonRequirement, _> = written.parse();
         let requirement = requirement.map_err(|invalid| text.error(line.span.clone(), invalid))?;
         digests.sort();
-        let scope = scope.clone();
+        let (scope, origin) = (scope.clone(), text.origin(line.span.start));
         if matches!(scope, Scope::Constraints(_)) {
-            let constraint = LooseRequirement { scope, requirement };
-            self.lock.constraints.push(constraint);
+            self.lock.constraints.push(LooseRequirement {
+                scope,
+                requirement,
+                origin,
+            });
         } else {
             self.listed.push(ListedRequirement {
                 scope,
                 requirement,
+                origin,
                 digests,
             });
         }
@@ -464,6 +469,7 @@ impl<'f> RequirementListReader<'f> {
                 self.lock.loose.push(LooseRequirement {
                     scope: one.scope,
                     requirement: one.requirement,
+                    origin: one.origin,
                 });
                 continue;
             }
@@ -572,6 +578,7 @@ impl<'f> RequirementListReader<'f> {
             self.listed.extend(loose.map(|one| ListedRequirement {
                 scope: one.scope,
                 requirement: one.requirement,
+                origin: one.origin,
                 digests: Vec::new(),
             }));
             self.lock.roots.extend(needed.roots);
