@@ -32,6 +32,6 @@ pub use npm_address::NpmAddress;
 pub use pin::{ExtendsPin, ExtendsPins};
 pub use problem::{Error, Problem};
 pub use python::{
-    AskedAddresses, LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets,
-    is_plain_marker,
+    AskedAddresses, LeftOutPart, LockedPackageFault, LockedRequirement, PythonKey, PythonSet,
+    PythonSets, is_plain_marker,
 };

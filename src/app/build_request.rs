@@ -131,11 +131,9 @@ impl<'a> BuildInputs<'a> {
         });
         if python.is_some() {
             let left_out = python_packages::left_out(project, shell, &lockfile)?.into_iter();
-            failed.extend(left_out.map(|part| FailedPart {
+            failed.extend(left_out.map(|(part, failure)| FailedPart {
                 part: ShellPart::PackagesOf(part),
-                failure: Failure::new("they do not resolve").hint(
-                    "`devsh lock --upgrade` shows the reason, and also chooses newer versions",
-                ),
+                failure,
                 may_pass: false,
                 is_left_out: true,
             }));

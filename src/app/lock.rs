@@ -104,9 +104,10 @@ pub fn lock_project(
     Ok(report)
 }
 
-/// Reports the requests that are left out.
-fn report(session: &Session<'_>, left_out: &LeftOut) {
-    for line in left_out.lines() {
+/// Reports the requests that are left out, and the groups and extras of Python projects.
+fn report(session: &Session<'_>, project: &Project, left_out: &LeftOut, lockfile: &Lockfile) {
+    let packages = python_packages::left_out_lines(project, lockfile);
+    for line in left_out.lines().into_iter().chain(packages) {
         session.reporter.note(&line);
     }
 }
@@ -130,6 +131,9 @@ fn check_target(
     }
     for gap in problems.below_root {
         session.reporter.note(&gap);
+    }
+    if let Some(lockfile) = loaded.content()? {
+        report(session, project, &LeftOut::default(), lockfile);
     }
     Ok(LockfileReport {
         name: loaded.name.clone(),
@@ -187,14 +191,18 @@ fn lock_target(
     };
     let resolved = resolve_packages(session, request, lockfile)?;
     let (mut lockfile, mut python) = (resolved.lockfile, resolved.packages);
-    for failure in python.take_unbuilt() {
+    // Each list of the project has the same one.
+    let unbuilt = python.take_unbuilt().into_iter();
+    for error in unbuilt
+        .map(|failure| failure.error)
+        .collect::<BTreeSet<_>>()
+    {
         session.reporter.warn(&format!(
-            "no Python packages are locked, because the build of the project fails: {}",
-            failure.error
+            "no Python packages are locked, because the build of the project fails: {error}"
         ));
     }
     lockfile.python = python.complete()?;
-    report(session, &left_out);
+    report(session, project, &left_out, &lockfile);
     if !target.personal {
         let previous = &previous.image_bases;
         lockfile.image_bases = image_bases::resolve(session, project.team(), previous, upgrade)?;
@@ -290,6 +298,9 @@ fn answer(
     let is_new = content.is_none() && !is_kept;
     let mut previous = content.unwrap_or_default();
     if problems.is_empty() {
+        if mode == BuildMode::Refresh {
+            report(session, project.get(), &LeftOut::default(), &previous);
+        }
         return Ok(previous);
     }
     if is_new {
@@ -359,11 +370,13 @@ fn answer(
         };
         let resolved = resolve_packages(session, request, lockfile)?;
         lockfile = resolved.lockfile;
-        let python = resolved.packages;
+        let mut python = resolved.packages;
         for failed in python.failures {
+            // The packages of the list before its change stay.
+            let earlier = python_packages::earlier_packages(project.get(), &previous, &failed.key);
+            python.sets.extend(earlier);
             let packages = UnlockedPackages {
-                // uv does not say whether it failed for the network.
-                may_pass: !(failed.is_unbuilt && session.options.is_background),
+                may_pass: failed.may_pass,
                 failure: failed.failure,
             };
             current.unlocked.add_packages(failed.key, packages);
@@ -374,7 +387,7 @@ fn answer(
     let _stored = programs::approve_chosen(session, project.get(), &lockfile);
     current.unlocked.add_left_out(&left_out);
     if mode != BuildMode::Background {
-        report(session, &left_out);
+        report(session, project.get(), &left_out, &lockfile);
     }
     if current.unlocked.is_complete() {
         earlier_packages::keep(session, project.get(), target, &before, &lockfile.python);

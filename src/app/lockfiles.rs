@@ -219,14 +219,16 @@ impl LockTarget {
         python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
     }
 
-    /// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
+    /// Resolves the lists that failed without the groups and extras that no one named, that were not locked before, and
+    /// that do not resolve.
     pub fn reduce_packages(
         &self,
         session: &Session<'_>,
         lockfile: &Lockfile,
+        previous: &Lockfile,
         resolved: &mut ResolvedPackages,
     ) -> Result<(), Failure> {
-        python_packages::reduce_failed(session, &self.project, lockfile, resolved)
+        python_packages::reduce_failed(session, &self.project, lockfile, previous, resolved)
     }
 
     /// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.

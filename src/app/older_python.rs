@@ -69,7 +69,7 @@ pub(super) fn resolve_packages(
         resolved = ResolvedTarget { lockfile, packages };
     }
     let all = with_ground(&resolved.lockfile);
-    target.reduce_packages(session, &all, &mut resolved.packages)?;
+    target.reduce_packages(session, &all, previous, &mut resolved.packages)?;
     target.build_packages(session, &all, &mut resolved.packages)?;
     Ok(resolved)
 }

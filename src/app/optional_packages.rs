@@ -1,23 +1,13 @@
 //! Groups and extras that no one named: a preset chose them by their name, or they are the project's default. A dev
 //! shell does without those that do not resolve.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    lockfile::{PythonKey, PythonSet},
+    lockfile::{LeftOutPart, PythonKey, PythonSet},
     manifest::{DevShell, Located},
     python::{PythonLock, Selection, SelectionPart},
-    report::failure::Failure,
 };
-
-use super::missing_parts::one_line;
-
-/// The packages of a list without the parts that do not resolve.
-#[derive(Debug)]
-pub(super) struct ReducedPackages {
-    /// The packages, and the requirements that are left out.
-    pub set: PythonSet,
-    /// A line for each part that is left out.
-    pub notes: Vec<String>,
-}
 
 /// Returns the groups and extras of a dev shell that no manifest names.
 pub(super) fn optional_parts(
@@ -78,11 +68,14 @@ impl WholeList<'_> {
 }
 
 /// Resolves a list without the parts that do not resolve with the rest; nothing if the rest does not resolve either.
-pub(super) fn reduce(
+///
+/// `explain` takes the failure of a part and the requirements that only the part has.
+pub(super) fn reduce<E>(
     whole: WholeList<'_>,
     parts: &[SelectionPart],
-    mut compile: impl FnMut(&PythonKey) -> Result<PythonSet, Failure>,
-) -> Option<ReducedPackages> {
+    mut compile: impl FnMut(&PythonKey) -> Result<PythonSet, E>,
+    explain: impl Fn(&SelectionPart, &E, &BTreeSet<&str>) -> LeftOutPart,
+) -> Option<PythonSet> {
     let mut kept = parts
         .iter()
         .fold(whole.selection.clone(), |kept, part| kept.without(part));
@@ -91,7 +84,7 @@ pub(super) fn reduce(
     if !list.requirements.is_empty() {
         packages = Some(compile(&list).ok()?);
     }
-    let mut notes = Vec::new();
+    let mut left_out_parts = Vec::new();
     for part in parts {
         let more = kept.with(part);
         let longer = whole.reduced_to(&more);
@@ -106,15 +99,18 @@ pub(super) fn reduce(
                 list = longer;
             }
             Err(failure) => {
-                notes.push(format!("{part} is left out: {}", one_line(&failure)));
+                let more = longer.requirements.iter();
+                let more = more.filter(|one| !list.requirements.contains(one));
+                let more = more.map(String::as_str).collect();
+                left_out_parts.push(explain(part, &failure, &more));
             }
         }
     }
     let left_out = whole.key.requirements.iter();
     let left_out = left_out.filter(|one| !list.requirements.contains(one));
-    let set = PythonSet {
+    Some(PythonSet {
         left_out: left_out.cloned().collect(),
+        left_out_parts,
         ..packages?
-    };
-    Some(ReducedPackages { set, notes })
+    })
 }

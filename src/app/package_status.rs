@@ -23,6 +23,8 @@ pub struct PackageStatus {
     pub extras: Vec<String>,
     /// The number of packages, without the project itself.
     pub count: usize,
+    /// True if the project itself, or another directory, is installed too.
+    pub installs_project: bool,
 }
 
 /// Exact Python packages, and what they were chosen from.
@@ -79,6 +81,7 @@ impl ChosenPackages {
             groups,
             extras,
             count: self.pins.packages.len(),
+            installs_project: !self.pins.directories.is_empty(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The state of a project and its dev shell: what is loaded, its tools, and a running build.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::{Serialize, Serializer};
 
@@ -9,6 +12,7 @@ use crate::{
     context::Context,
     env::pathlist,
     manifest::{ShellName, presets},
+    package::PackageName,
     project::{
         Project,
         approval::ApprovalState,
@@ -31,7 +35,7 @@ use super::{
     missing_vars::{self, UnsetVariable},
     node_packages::{PACKAGE_JSON, describe_missing_packages},
     package_status::{ChosenPackages, PackageStatus},
-    programs,
+    programs, python_packages,
     running_build::RunningBuild,
     session::Session,
     store_changes::{self, ChangedObject},
@@ -198,6 +202,9 @@ fn gather(
         Some(record) => record.retry.map(|retry| retry.wait(now)),
         None => failed.as_ref().and_then(|failed| failed.wait(now)),
     };
+    let left_out = joined
+        .as_ref()
+        .map(|joined| python_packages::left_out_packages(&joined.lockfile));
     ProjectStatus {
         root: project.root().to_owned(),
         from: match project.place.kind {
@@ -219,7 +226,7 @@ fn gather(
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: joined.is_some_and(|joined| joined.fits),
+        lockfile_fits: joined.as_ref().is_some_and(|joined| joined.fits),
         packages: packages.as_ref().map(ChosenPackages::status),
         lockfile: path.exists().then_some(path),
         ready: environment.is_some() && unapproved.is_empty(),
@@ -236,7 +243,12 @@ fn gather(
         retry_in,
         tools,
         missing: missing_vars::missing(session.context, project, &shell),
-        notes: status_notes(session, project, packages.as_ref()),
+        notes: status_notes(
+            session,
+            project,
+            &left_out.unwrap_or_default(),
+            packages.as_ref(),
+        ),
         problem,
     }
 }
@@ -254,15 +266,20 @@ fn built_environment<'a>(
     Some((inputs, found?))
 }
 
-/// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news.
+/// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news, and
+/// one of a group that is left out is not there.
 fn status_notes(
     session: &Session<'_>,
     project: &Project,
+    left_out: &BTreeSet<PackageName>,
     packages: Option<&ChosenPackages>,
 ) -> Vec<StatusNote> {
     let is_package = |note: &presets::PresetNote| {
-        let tool = note.tool.as_ref().zip(packages);
-        tool.is_some_and(|(tool, packages)| packages.has(tool.package.as_str()))
+        let tool = note.tool.as_ref();
+        tool.is_some_and(|tool| {
+            let is_chosen = packages.is_some_and(|packages| packages.has(tool.package.as_str()));
+            is_chosen || left_out.contains(&tool.package)
+        })
     };
     let mut notes: Vec<StatusNote> = Vec::new();
     let others = project.notes().iter().filter(|note| !is_package(note));

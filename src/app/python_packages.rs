@@ -2,6 +2,7 @@
 //! the manifest and lists of requirements without digests.
 
 mod permitted_builds;
+mod requirement_faults;
 mod resolve;
 mod without_wheels;
 
@@ -19,12 +20,15 @@ use super::{
 };
 use crate::{
     builder::PythonPackages,
-    lockfile::{AskedAddresses, EntryOrigin, LockedRequirement, Lockfile, PythonKey, PythonSet},
+    lockfile::{
+        AskedAddresses, EntryOrigin, LeftOutPart, LockedRequirement, Lockfile, PythonKey, PythonSet,
+    },
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, PythonLockFormat, ShellName, Text},
     package::{PackageName, Version},
     project::{LOCKFILE, Project},
     python::{
-        LockFiles, PythonLock, Selection, SelectionPart, admitted_packages, find_unmet, read_lock,
+        LockFiles, PythonLock, PythonRequirement, Selection, SelectionPart, admitted_packages,
+        find_unmet, read_lock,
     },
     report::failure::Failure,
     util::word_lists::join_first,
@@ -209,6 +213,10 @@ fn of_devshell_lock(
                 requirement.is_some_and(|one| locked.absent.contains(&one))
             };
             selection.extras.retain(|extra| !is_absent(extra));
+            let optional = optional_parts(shell, own, &selection);
+            for part in left_out_parts(optional, own, locked) {
+                selection = selection.without(&part);
+            }
         }
         set.add_directories(own);
         if let Some(files) = project.python(&lock.value) {
@@ -246,6 +254,16 @@ fn earlier_set(project: &Project, lockfile: &Lockfile, key: &PythonKey) -> Optio
     packages
         .all(|package| asked.check(package).is_ok())
         .then(|| admitted_packages(key, set))
+}
+
+/// Returns the packages of a list before it changed, with its requirements then.
+pub fn earlier_packages(
+    project: &Project,
+    lockfile: &Lockfile,
+    key: &PythonKey,
+) -> Option<(PythonKey, PythonSet)> {
+    let before = earlier_key(project, lockfile, key)?;
+    Some((before.clone(), lockfile.python.get(before)?.clone()))
 }
 
 /// Returns the requirements of a list before it changed: of those that no dev shell has any more, the ones that have
@@ -561,12 +579,12 @@ fn first_words(key: &PythonKey) -> String {
     words.join(", ")
 }
 
-/// Returns the groups and extras of a dev shell that its locked packages leave out.
+/// Returns the groups and extras of a dev shell that its locked packages leave out, each with the reason.
 pub fn left_out(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
-) -> Result<Vec<SelectionPart>, Failure> {
+) -> Result<Vec<(SelectionPart, Failure)>, Failure> {
     let (Some(key), Some((locked, lock))) = (key(project, shell)?, lockfile_of(project, shell))
     else {
         return Ok(Vec::new());
@@ -576,5 +594,52 @@ pub fn left_out(
     };
     let selection = selection(shell, locked, lock)?;
     let parts = optional_parts(shell, locked, &selection);
-    Ok(left_out_parts(parts, locked, set))
+    let parts = left_out_parts(parts, locked, set).into_iter();
+    let with_reason = parts.map(|part| {
+        let name = part.key();
+        let known = set.left_out_parts.iter().find(|one| one.part == name);
+        let reason = known.map_or_else(
+            || "it does not resolve".to_owned(),
+            |known| describe_left_out(project, shell, known),
+        );
+        (part, Failure::new(reason))
+    });
+    Ok(with_reason.collect())
+}
+
+fn describe_left_out(project: &Project, shell: &DevShell, part: &LeftOutPart) -> String {
+    let LeftOutPart {
+        requirement,
+        reason,
+        ..
+    } = part;
+    let Some(requirement) = requirement else {
+        return reason.clone();
+    };
+    match requirement_faults::place_of(project, shell, requirement) {
+        Some(origin) => format!("`{requirement}` {reason} ({origin})"),
+        None => format!("`{requirement}` {reason}"),
+    }
+}
+
+/// Returns a line for each group and extra that the locked packages of a project leave out: dev shells have most of them
+/// in common.
+pub fn left_out_lines(project: &Project, lockfile: &Lockfile) -> Vec<String> {
+    let shells = project.preview().shells.values();
+    let parts = shells.filter_map(|shell| left_out(project, shell, lockfile).ok());
+    let parts: BTreeMap<String, Failure> = parts
+        .flatten()
+        .map(|(part, failure)| (part.to_string(), failure))
+        .collect();
+    let lines = parts.into_iter();
+    lines
+        .map(|(part, failure)| format!("{part} is left out: {}", failure.error))
+        .collect()
+}
+
+/// Returns the packages that only groups and extras ask for that are left out.
+pub fn left_out_packages(lockfile: &Lockfile) -> BTreeSet<PackageName> {
+    let texts = lockfile.python.values().flat_map(|set| &set.left_out);
+    let parsed = texts.filter_map(|text| text.parse::<PythonRequirement>().ok());
+    parsed.map(|one| one.name).collect()
 }

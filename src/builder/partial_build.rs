@@ -35,7 +35,10 @@ impl fmt::Display for ShellPart {
         match self {
             Self::Tool(tool) => write!(formatter, "`{tool}`"),
             Self::PythonPackages => formatter.write_str("Python packages"),
-            Self::PackagesOf(part) => write!(formatter, "Python packages of {part}"),
+            Self::PackagesOf(part) => {
+                let (kind, name) = part.kind_and_name();
+                write!(formatter, "{kind} `{name}`")
+            }
             // The error names them.
             Self::UnbuiltPackages(names) => match names.len() {
                 1 => formatter.write_str("a Python package"),

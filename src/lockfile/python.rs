@@ -46,10 +46,23 @@ pub struct PythonSet {
     pub packages: Vec<LockedRequirement>,
     /// Requirements without packages, sorted: those of extras and groups that no one named and that do not resolve.
     pub left_out: Vec<String>,
+    /// The extras and groups with these requirements, and why they do not resolve.
+    pub left_out_parts: Vec<LeftOutPart>,
     /// Requirements on extras that the build of the project does not know, sorted. No one named them.
     pub absent: Vec<String>,
     /// The packages without a wheel, sorted. They run their own build if the user lets them.
     pub builds: Vec<String>,
+}
+
+/// A group or extra of a project that does not resolve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOutPart {
+    /// Its kind and name (`group dev`).
+    pub part: String,
+    /// The requirement that is the cause; `None` if it is not one alone.
+    pub requirement: Option<String>,
+    /// The reason in words; they follow the requirement, if there is one.
+    pub reason: String,
 }
 
 /// One exact package.
@@ -91,6 +104,11 @@ impl PythonKey {
 }
 
 impl PythonSet {
+    /// Returns whether a group or extra (`group dev`) is left out.
+    pub fn leaves_out(&self, part: &str) -> bool {
+        self.left_out_parts.iter().any(|one| one.part == part)
+    }
+
     /// Returns the lines of a list of requirements with digests.
     pub fn to_requirements(&self) -> String {
         let mut text = String::new();
@@ -120,10 +138,20 @@ pub(super) struct PythonBlock {
     packages: Vec<RawRequirement>,
     #[serde(default, rename = "left-out")]
     left_out: Vec<Spanned<String>>,
+    #[serde(default, rename = "left-out-parts")]
+    left_out_parts: Vec<RawLeftOutPart>,
     #[serde(default)]
     absent: Vec<Spanned<String>>,
     #[serde(default)]
     builds: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLeftOutPart {
+    part: Spanned<String>,
+    requirement: Option<Spanned<String>>,
+    reason: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +187,11 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
                 .map(|line| requirement(line, &asked))
                 .collect::<Result<_, _>>()?,
             left_out: sorted(raw.left_out)?,
+            left_out_parts: raw
+                .left_out_parts
+                .into_iter()
+                .map(left_out_part)
+                .collect::<Result<_, _>>()?,
             absent: sorted(raw.absent)?,
             builds: sorted(raw.builds)?,
         };
@@ -202,6 +235,25 @@ fn requirement(
             let expected = "a package from an address that `requirements` has";
             Err(invalid(expected, &package.requirement, at))
         }
+    }
+}
+
+fn left_out_part(raw: RawLeftOutPart) -> Result<LeftOutPart, SpannedProblem> {
+    Ok(LeftOutPart {
+        part: words(raw.part)?,
+        requirement: raw.requirement.map(plain).transpose()?,
+        reason: words(raw.reason)?,
+    })
+}
+
+/// Reads words for the user, on one line.
+fn words(text: Spanned<String>) -> Result<String, SpannedProblem> {
+    let span: Range<usize> = text.span();
+    let text = text.into_inner();
+    if text.len() <= 4000 && !text.contains(char::is_control) {
+        Ok(text)
+    } else {
+        Err(invalid("words on one line", &text, span))
     }
 }
 
@@ -418,6 +470,27 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
             if !values.is_empty() {
                 line(text, name, list(values));
             }
+        }
+        if !set.left_out_parts.is_empty() {
+            text.push_str("left-out-parts = [\n");
+            for LeftOutPart {
+                part,
+                requirement,
+                reason,
+            } in &set.left_out_parts
+            {
+                let requirement = requirement.as_ref();
+                let requirement = requirement.map(|one| format!("requirement = {}, ", quoted(one)));
+                // Writing to a string cannot fail.
+                let _infallible = writeln!(
+                    text,
+                    "  {{ part = {}, {}reason = {} }},",
+                    quoted(part),
+                    requirement.unwrap_or_default(),
+                    quoted(reason)
+                );
+            }
+            text.push_str("]\n");
         }
         text.push_str("packages = [\n");
         for package in &set.packages {

@@ -7,7 +7,7 @@
 
 mod html;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use url::Url;
@@ -119,23 +119,73 @@ pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFil
     files.filter_map(Result::transpose).collect()
 }
 
-/// Returns whether the index has files of a package, but for the admitted versions no wheel that some Python 3 can use.
-pub fn lacks_wheels(
+/// The files of an index for the versions of a package that a requirement admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdmittedFiles {
+    /// There is no such version. The newest one of the package is given, if the names of its files say it.
+    NoVersion { newest: Option<Version> },
+    /// No wheel that a Python 3 can use.
+    NoWheel,
+    /// Wheels for these minor versions of Python 3.
+    Wheels { minors: BTreeSet<u32> },
+}
+
+/// Returns the kinds of files that the index has for the admitted versions of a package.
+pub fn admitted_files(
     package: &PackageName,
     admits: impl Fn(&Version) -> bool,
     sources: Sources<'_>,
-) -> Result<bool, Error> {
+) -> Result<AdmittedFiles, Error> {
     let files = files(package, sources)?;
-    let mut wheels = files.iter().filter_map(|file| WheelName::parse(&file.name));
-    let is_usable = |wheel: WheelName<'_>| {
+    Ok(sort_files(
+        package,
+        admits,
+        files.iter().map(|one| &*one.name),
+    ))
+}
+
+fn sort_files<'f>(
+    package: &PackageName,
+    admits: impl Fn(&Version) -> bool,
+    files: impl Iterator<Item = &'f str>,
+) -> AdmittedFiles {
+    let (mut newest, mut minors, mut is_admitted) = (None, BTreeSet::new(), false);
+    for file in files {
+        let wheel = WheelName::parse(file);
+        let version = match &wheel {
+            Some(wheel) => Some(wheel.version.clone()),
+            None => source_version(package, file),
+        };
+        // The name of an old archive can have any form.
+        let counts = version.as_ref().is_none_or(&admits);
+        newest = newest.max(version);
+        is_admitted |= counts;
+        let Some(wheel) = wheel.filter(|_| counts) else {
+            continue;
+        };
         let mut systems = System::ALL.into_iter();
-        let mut minors = MINORS;
-        admits(&wheel.version)
-            && (wheel.is_everywhere()
-                || systems.any(|system| wheel.any_platform_rank(system).is_some()))
-            && minors.any(|minor| wheel.python_rank(minor).is_some())
-    };
-    Ok(!files.is_empty() && !wheels.any(is_usable))
+        if wheel.is_everywhere() || systems.any(|system| wheel.any_platform_rank(system).is_some())
+        {
+            minors.extend(MINORS.filter(|minor| wheel.python_rank(*minor).is_some()));
+        }
+    }
+    match (is_admitted, minors.is_empty()) {
+        (false, _) => AdmittedFiles::NoVersion { newest },
+        (true, true) => AdmittedFiles::NoWheel,
+        (true, false) => AdmittedFiles::Wheels { minors },
+    }
+}
+
+/// Returns the version in the name of a source archive (`idna-3.10.tar.gz`).
+fn source_version(package: &PackageName, file: &str) -> Option<Version> {
+    let ends = [".tar.gz", ".tar.bz2", ".tgz", ".zip"];
+    let stem = ends.iter().find_map(|end| file.strip_suffix(end))?;
+    let (_, version) = stem.match_indices('-').find_map(|(at, _)| {
+        let (name, version) = (&stem[..at], &stem[at + 1..]);
+        let name: PackageName = name.parse().ok()?;
+        (name == *package).then_some((name, version))
+    })?;
+    version.parse().ok()
 }
 
 fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {
@@ -352,6 +402,27 @@ mod tests {
         let expected = [(System::LinuxX86_64, "2.39".parse().unwrap())];
         assert_eq!(*newer, BTreeMap::from(expected));
         assert!(find("0.12.0").is_none(), "has only a source archive");
+    }
+
+    #[test]
+    fn files_of_other_versions_and_systems_do_not_count() {
+        let sort = |files: &[&str], oldest: &str| {
+            let oldest: Version = oldest.parse().unwrap();
+            let admits = |version: &Version| *version >= oldest;
+            sort_files(&"my-pkg".parse().unwrap(), admits, files.iter().copied())
+        };
+        let files = [
+            "my_pkg-1.0-cp310-cp310-manylinux_2_17_x86_64.whl",
+            "my_pkg-1.0-cp311-cp311-win_amd64.whl",
+            "my-pkg-1.0.tar.gz",
+            "My.Pkg-2.0.zip",
+        ];
+        let minors = BTreeSet::from([10]);
+        assert_eq!(sort(&files, "1.0"), AdmittedFiles::Wheels { minors });
+        assert_eq!(sort(&files, "1.5"), AdmittedFiles::NoWheel);
+        let newest = Some("2.0".parse().unwrap());
+        assert_eq!(sort(&files, "3"), AdmittedFiles::NoVersion { newest });
+        assert_eq!(sort(&["odd_name.tar.gz"], "3"), AdmittedFiles::NoWheel);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! of its name.
 
 use crate::{
+    background::until,
     python_packages::repository,
-    support::{Sandbox, Server, archive::sha256, pypi::serve_tool},
+    support::{HostShell, Sandbox, Server, archive::sha256, for_each_shell, pypi::serve_tool},
 };
 
 /// Returns which of the packages `deep`, `helper_lib` and `tester` a dev shell has.
@@ -179,4 +180,101 @@ fn a_lockfile_of_pdm_is_installed_with_its_groups() {
     sandbox.write("pdm.lock", lock.concat());
     sandbox.allow();
     assert_eq!(packages(&sandbox, "dev"), "deep tester\n");
+}
+
+/// A project whose group `dev` has these requirements.
+fn with_dev(requirements: &str) -> String {
+    format!(
+        "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n\
+         [dependency-groups]\ndev = [\"tester\"{requirements}]\ntest = [{{include-group = \"dev\"}}]\n"
+    )
+}
+
+#[test]
+fn a_group_that_never_resolved_is_left_out_with_its_reason() {
+    for (requirement, reason) in [
+        ("nosuch-pkg", "`nosuch-pkg` is not on the index"),
+        (
+            "deep>=9",
+            "`deep>=9` matches no version on the index, the newest is 2.0",
+        ),
+    ] {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        sandbox.write(
+            "pyproject.toml",
+            with_dev(&format!(",\n  \"{requirement}\"")),
+        );
+        let reason = format!("{reason} (pyproject.toml:7)");
+        let line = format!("the group `dev` is left out: {reason}\n");
+        let allowed = sandbox.devsh(&["allow", "--yes"]).success();
+        assert_eq!(allowed.stderr.matches(&line).count(), 1, "{allowed}");
+        let mut pty = sandbox.shell(HostShell::Bash);
+        let seen = pty.enter();
+        assert!(
+            seen.contains(&format!("left out: group `dev`: {reason}")),
+            "{seen}"
+        );
+        assert_eq!(packages(&sandbox, "dev"), "deep helper_lib\n");
+        let status = sandbox.devsh(&["status"]).success().stdout;
+        assert!(
+            status.contains(&format!("left out     group `dev`: {reason}")),
+            "{status}"
+        );
+        assert!(
+            status.contains("packages     2 of pyproject.toml\n"),
+            "{status}"
+        );
+        for words in ["sync", "lock"] {
+            let outcome = sandbox.devsh(&[words]).success();
+            assert_eq!(outcome.stderr.matches(&line).count(), 1, "{outcome}");
+        }
+        let ready = sandbox.devsh(&["lock", "--check"]).success();
+        assert!(ready.stderr.contains(&line), "{ready}");
+    }
+}
+
+#[test]
+fn a_group_that_resolved_before_is_not_dropped() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        sandbox.write("pyproject.toml", with_dev(""));
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.run("tester x").trim(), "tester 1.0 x");
+        sandbox.write("pyproject.toml", with_dev(",\n  \"nosuch-pkg\""));
+        pty.type_line("true");
+        until(&sandbox, |status| {
+            status["building"].is_null() && status["missing_parts"][0].is_object()
+        });
+        let cause = "`nosuch-pkg` is not on the index (pyproject.toml:7)";
+        let seen = pty.type_line("true");
+        assert!(
+            seen.contains(
+                "the complete dev shell stays loaded; missing: changes of `pyproject.toml`"
+            ),
+            "{seen}"
+        );
+        assert_eq!(pty.run("tester x").trim(), "tester 1.0 x");
+        for words in [&["sync"][..], &["run", "--", "tester", "x"], &["lock"]] {
+            let failed = sandbox.devsh(words).error(&[cause]);
+            assert_eq!(failed.stderr.matches(cause).count(), 1, "{failed}");
+        }
+        let status = sandbox.devsh(&["status"]).success().stdout;
+        assert!(status.contains(cause), "{status}");
+        assert!(!status.contains("next try"), "{status}");
+        // A new host shell has the packages of before, too.
+        let mut other = sandbox.shell(shell);
+        other.enter();
+        assert_eq!(other.run("tester x").trim(), "tester 1.0 x");
+        sandbox.write("pyproject.toml", with_dev(",\n  \"deep\""));
+        sandbox.devsh(&["sync"]).success();
+        assert_eq!(packages(&sandbox, "dev"), "deep helper_lib tester\n");
+    });
 }

@@ -343,10 +343,7 @@ fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
         "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"uv.lock\"\ngroups = [\"dev\", \"lint\"]\n",
     );
     let archived = "a Python package: `archived` of `uv.lock` cannot be built";
-    for (tester, others) in [
-        (&right, "Python packages of the group `lint`: "),
-        (&wrong, "Python packages: "),
-    ] {
+    for (tester, others) in [(&right, "group `lint`: "), (&wrong, "Python packages: ")] {
         sandbox.write("uv.lock", lock(tester, &wrong));
         sandbox.devsh(&["allow", "--yes"]);
         let status = sandbox.devsh(&["status"]).success().stdout;
@@ -719,10 +716,14 @@ fn a_list_of_development_requirements_next_to_a_setup_cfg_is_installed() {
     let code = "import importlib.util as u; print(u.find_spec('tester'))";
     assert_eq!(python(&sandbox, code), "None\n");
 
-    // A list that cannot be resolved costs only itself.
+    // A list that does not resolve any more changes nothing: the packages of before stay.
     sandbox.write("requirements/more.txt", "tester==99\n");
-    sandbox.allow();
-    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+    let cause =
+        "`tester==99` matches no version on the index, the newest is 1.0 (requirements/more.txt:1)";
+    sandbox.devsh(&["allow"]).code(1).error(&[cause]);
+    let code = "import demo, deep; print(1)";
+    let run = ["run", "--partial", "--", "python", "-c", code];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "1\n");
 }
 
 #[test]
@@ -1910,7 +1911,7 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
     };
     sandbox.write("requirements.txt", "helper-lib\nevil\n");
     for command in [&["lock"][..], &["run", "--", "true"], &["sync"]] {
-        refused(command, "cannot resolve python packages");
+        refused(command, "`evil` has no wheel (requirements.txt:2)");
     }
     let locked = format!("evil==1.0 --hash=sha256:{digest}\n");
     sandbox.write("requirements.txt", &locked);
@@ -2470,7 +2471,7 @@ fn a_package_that_no_index_has_costs_the_packages_only() {
     assert!(outcome.stderr.contains("nowhere"), "{outcome}");
     sandbox.devsh(&["run", "--", "ruff"]).code(125);
     let partial = sandbox.devsh(&["run", "--partial", "--", "ruff"]).success();
-    let line = "missing: Python packages: cannot resolve";
+    let line = "missing: Python packages: `nowhere>=2` is not on the index (pyproject.toml:4)\n";
     assert!(partial.stderr.contains(line), "{partial}");
     assert!(!sandbox.devsh(&["lock"]).status.success());
 }
@@ -2530,12 +2531,16 @@ fn an_extra_that_no_one_named_costs_only_itself() {
         [dependency-groups]\ndev = [\"tester\"]\n";
     sandbox.write("pyproject.toml", project);
     let allowed = sandbox.devsh(&["allow"]).success();
-    let line = "the extra `dev` is left out: cannot resolve python packages";
+    let line = "the extra `dev` is left out: `archived` has no wheel (pyproject.toml:6)\n";
     assert!(allowed.stderr.contains(line), "{allowed}");
     python(&sandbox, "import helper_lib, tester");
     let status = sandbox.devsh(&["status"]).success().stdout;
-    let line = "Python packages of the extra `dev`: they do not resolve";
+    let line = "extra `dev`: `archived` has no wheel (pyproject.toml:6)";
     assert!(status.contains(line), "{status}");
+    assert!(
+        status.contains("packages     3 of pyproject.toml, groups dev\n"),
+        "{status}"
+    );
     sandbox.devsh(&["lock"]).success();
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(
@@ -2543,9 +2548,9 @@ fn an_extra_that_no_one_named_costs_only_itself() {
         "{lockfile}"
     );
     sandbox.devsh(&["lock", "--check"]).success();
-    // Once it resolves, an upgrade takes it in.
+    // Once it resolves, it is locked without other changes.
     serve_pure(&server, &[pure("archived", "2.0", &[], &[])]);
-    let upgraded = sandbox.devsh(&["lock", "--upgrade"]).success();
+    let upgraded = sandbox.devsh(&["lock"]).success();
     assert!(upgraded.stderr.contains("archived  2.0"), "{upgraded}");
     python(&sandbox, "import archived");
     // A part that the manifest names must resolve.
@@ -2599,9 +2604,42 @@ fn an_older_python_serves_packages_without_newer_wheels() {
     sandbox.write("requirements.txt", "old==1.0\nhelper-lib\n");
     // A version that the project names stays.
     sandbox.write(".python-version", "3.13\n");
-    sandbox
-        .devsh(&["lock", "--trust"])
-        .error(&["cannot resolve python packages"]);
+    sandbox.devsh(&["lock", "--trust"]).error(&[
+        "`old==1.0` has no wheel for Python 3.13, but for 3.11 (requirements.txt:1)",
+        "hint: write `3.11` at .python-version:1\n",
+    ]);
+}
+
+/// Only a build says what the project itself needs, and it is not asked before the Python is chosen.
+#[test]
+fn an_older_python_serves_a_group_without_newer_wheels() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tagged(&server, ("old", "1.0"), "cp311-cp311-manylinux_2_17_x86_64");
+    write_setup_cfg(&sandbox);
+    sandbox.write("requirements-dev.txt", "tester\nold==1.0\n");
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    let line = "is the newest for which the Python packages resolve";
+    assert!(
+        locked.stderr.contains("`python` 3.11.") && locked.stderr.contains(line),
+        "{locked}"
+    );
+    assert!(!locked.stderr.contains("left out"), "{locked}");
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lockfile.contains("old==1.0"), "{lockfile}");
+    // A version that the project names stays, and the reason names the other one.
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write(".python-version", "3.13\n");
+    sandbox.write("requirements.txt", "helper-lib\n");
+    sandbox.write("requirements-dev.txt", "tester\nold==1.0\n");
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    let line = "the group `dev` is left out: `old==1.0` has no wheel for Python 3.13, but for 3.11 \
+                (requirements-dev.txt:2)\n";
+    assert!(locked.stderr.contains(line), "{locked}");
 }
 
 #[test]

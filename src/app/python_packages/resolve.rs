@@ -6,25 +6,30 @@ use crate::{
     app::{
         conda_packages,
         dev_shells::find_dev_shell,
-        optional_packages::{self, ReducedPackages, WholeList, optional_parts},
+        missing_parts::one_line,
+        optional_packages::{self, WholeList, optional_parts},
         python_tools::{is_foundation, with_uv},
         session::Session,
     },
     builder::{self, BuildRequest, BuildRule, PackageQuery, RequestedTool},
     lockfile::{
-        AskedAddresses, EntryOrigin, LockKey, LockedPackageFault, LockedRequirement, Lockfile,
-        PythonKey, PythonSet, PythonSets, Upgrade,
+        AskedAddresses, EntryOrigin, LeftOutPart, LockKey, LockedPackageFault, LockedRequirement,
+        Lockfile, PythonKey, PythonSet, PythonSets, Upgrade,
     },
-    manifest::{DevShell, ShellName, Text},
+    manifest::{DevShell, Located, ShellName, Text},
     package::{CondaFloors, PackageName, Tool},
     project::{Project, approval::ApprovalState},
-    python::{PinnedRequirement, PythonRequirement, is_built_metadata, read_pinned},
+    python::{PinnedRequirement, PythonRequirement, SelectionPart, is_built_metadata, read_pinned},
     report::failure::Failure,
     sources::newest_allowed,
 };
 
 use super::{
-    OldestPython, fitting_set, lacks_name, lockfile_of, requested, selection,
+    OldestPython, earlier_packages, fitting_set, lacks_name, lockfile_of, requested,
+    requirement_faults::{
+        FailedQuery, RequirementFault, find_faults, own_requirements, possible_names, to_failure,
+    },
+    selection,
     without_wheels::{NamedPackages, unnamed_builds},
 };
 
@@ -43,6 +48,8 @@ pub struct FailedList {
     pub(super) named: NamedPackages,
     /// True if only a build of the project says what it needs, and that failed.
     pub is_unbuilt: bool,
+    /// True if the same list can resolve later, because a server was not reached.
+    pub may_pass: bool,
 }
 
 /// The failure of a resolution.
@@ -50,6 +57,8 @@ pub struct FailedList {
 pub(super) struct CompileFailure {
     pub(super) failure: Failure,
     pub(super) named: NamedPackages,
+    /// All words of uv's answer that can be names.
+    words: NamedPackages,
     /// True if uv gave no answer.
     is_unresolved: bool,
 }
@@ -59,6 +68,7 @@ impl From<Failure> for CompileFailure {
         Self {
             failure,
             named: NamedPackages::new(),
+            words: NamedPackages::new(),
             is_unresolved: false,
         }
     }
@@ -67,6 +77,26 @@ impl From<Failure> for CompileFailure {
 impl From<CompileFailure> for Failure {
     fn from(failed: CompileFailure) -> Self {
         failed.failure
+    }
+}
+
+impl CompileFailure {
+    /// Returns those of the candidates that the index cannot serve.
+    fn faults(
+        &self,
+        session: &Session<'_>,
+        shell: &DevShell,
+        query: PackageQuery<'_>,
+        candidates: Vec<Located<String>>,
+    ) -> Vec<RequirementFault> {
+        let failed = FailedQuery {
+            key: query.key,
+            shell,
+            python: query.python.unwrap_or_default(),
+            words: &self.words,
+            builds: query.builds,
+        };
+        find_faults(session, failed, candidates)
     }
 }
 
@@ -107,8 +137,11 @@ pub fn resolve(
         }
         let python = oldest.version();
         let same = fitting_set(project, previous, &key).filter(|set| set.python == python);
+        let same = same.filter(|_| *upgrade != Upgrade::All);
+        // A command tries again the parts that did not resolve.
+        let is_whole = |set: &&PythonSet| set.left_out.is_empty() || session.options.is_background;
         let set = match same {
-            Some(set) if *upgrade != Upgrade::All => set.clone(),
+            Some(set) if is_whole(&set) => set.clone(),
             _ => {
                 let similar = most_similar(&key, &previous.python);
                 let query = PackageQuery {
@@ -117,18 +150,22 @@ pub fn resolve(
                 };
                 match compile(session, project, lockfile, oldest.shell, query) {
                     Ok(set) => set,
-                    Err(CompileFailure {
-                        failure,
-                        named,
-                        is_unresolved,
-                    }) => {
-                        let failed = FailedList {
+                    Err(_) if same.is_some() => same.cloned().unwrap_or_default(),
+                    Err(failed) => {
+                        let shell = find_dev_shell(project.preview(), oldest.shell)?;
+                        let own = own_requirements(project, shell);
+                        let faults = failed.faults(session, shell, query, own);
+                        let failure = to_failure(shell, &faults, failed.failure);
+                        let is_unbuilt = failed.is_unresolved && is_built(&key);
+                        resolved.failures.push(FailedList {
                             failure: with_remote_lists(failure, &key),
-                            named,
-                            is_unbuilt: is_unresolved && is_built(&key),
+                            named: failed.named,
+                            is_unbuilt,
+                            // uv does not say whether it failed for the network.
+                            may_pass: faults.is_empty()
+                                && !(is_unbuilt && session.options.is_background),
                             key,
-                        };
-                        resolved.failures.push(failed);
+                        });
                         continue;
                     }
                 }
@@ -163,45 +200,49 @@ pub(super) fn retry_failed(
 /// The packages for a list that failed before, or the failure that remains.
 pub(super) type Retried = Result<(PythonKey, PythonSet), FailedList>;
 
-/// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
+/// Resolves the lists that failed without the groups and extras that no one named and that do not resolve. Those that
+/// were locked before, in `previous`, must resolve.
 pub fn reduce_failed(
     session: &Session<'_>,
     project: &Project,
     lockfile: &Lockfile,
+    previous: &Lockfile,
     resolved: &mut ResolvedPackages,
 ) -> Result<(), Failure> {
     retry_failed(project, lockfile, resolved, |oldest, failed| {
-        let python = oldest.version();
-        let compile = |key: &PythonKey| {
-            let query = PackageQuery::of(key, &python);
-            let set = compile(session, project, lockfile, oldest.shell, query)?;
-            Ok(set)
-        };
-        let Some(ReducedPackages { set, notes }) =
-            reduce(project, oldest.shell, &failed.key, compile)?
-        else {
-            return Ok(Err(failed));
-        };
-        for note in &notes {
-            session.reporter.note(note);
-        }
-        Ok(Ok((failed.key, set)))
+        let earlier = earlier_packages(project, previous, &failed.key).map(|(_, set)| set);
+        let reduced = reduce(
+            session,
+            project,
+            lockfile,
+            oldest,
+            &failed.key,
+            earlier.as_ref(),
+        )?;
+        Ok(match reduced {
+            Some(set) => Ok((failed.key, set)),
+            None => Err(failed),
+        })
     })
 }
 
-/// Resolves the list of a dev shell without the groups and extras that no one named and that do not resolve.
+/// Resolves the list of a dev shell without the groups and extras that no one named, that `earlier` packages do not have,
+/// and that do not resolve.
 fn reduce(
+    session: &Session<'_>,
     project: &Project,
-    shell: &ShellName,
+    lockfile: &Lockfile,
+    oldest: &OldestPython<'_>,
     key: &PythonKey,
-    compile: impl FnMut(&PythonKey) -> Result<PythonSet, Failure>,
-) -> Result<Option<ReducedPackages>, Failure> {
-    let shell = find_dev_shell(project.preview(), shell)?;
+    earlier: Option<&PythonSet>,
+) -> Result<Option<PythonSet>, Failure> {
+    let shell = find_dev_shell(project.preview(), oldest.shell)?;
     let Some((locked, lock)) = lockfile_of(project, shell) else {
         return Ok(None);
     };
     let selection = selection(shell, locked, lock)?;
-    let parts = optional_parts(shell, locked, &selection);
+    let mut parts = optional_parts(shell, locked, &selection);
+    parts.retain(|part| earlier.is_none_or(|set| set.leaves_out(&part.key())));
     if parts.is_empty() {
         return Ok(None);
     }
@@ -210,14 +251,32 @@ fn reduce(
         locked,
         selection: &selection,
     };
-    Ok(optional_packages::reduce(whole, &parts, compile))
+    let python = oldest.version();
+    let compile = |key: &PythonKey| {
+        let query = PackageQuery::of(key, &python);
+        compile(session, project, lockfile, oldest.shell, query)
+    };
+    let explain = |part: &SelectionPart, failed: &CompileFailure, only: &BTreeSet<&str>| {
+        let mut own = own_requirements(project, shell);
+        own.retain(|one| only.contains(one.value.as_str()));
+        let query = PackageQuery::of(key, &python);
+        let fault = failed.faults(session, shell, query, own).into_iter().next();
+        let reason = fault.as_ref().map(RequirementFault::reason);
+        let reason = reason.unwrap_or_else(|| one_line(&failed.failure));
+        LeftOutPart {
+            part: part.key(),
+            requirement: fault.map(|fault| fault.requirement.value),
+            reason: reason.replace(char::is_control, " "),
+        }
+    };
+    Ok(optional_packages::reduce(whole, &parts, compile, explain))
 }
 
 /// Returns the newest of these minor versions of Python for which most of the failed lists resolve; none if that is no
 /// more than today.
 ///
-/// Lists that need a build are not tried again. Packages that have no wheel for any Python decide nothing, so the lists
-/// are tried without them, and nothing of them runs.
+/// What only a build says, and packages that have no wheel for any Python, decide nothing: the lists are tried without
+/// them, and nothing of them runs.
 pub fn fitting_minor(
     session: &Session<'_>,
     project: &Project,
@@ -227,13 +286,16 @@ pub fn fitting_minor(
 ) -> Option<u32> {
     let requested = requested(project, lockfile);
     let mut failed: Vec<(PythonKey, &ShellName)> = Vec::new();
-    for failure in failures.iter().filter(|failed| !is_built(&failed.key)) {
+    for failure in failures {
         let Some(oldest) = requested.get(&failure.key) else {
             continue;
         };
         // An index that does not answer says nothing about wheels.
         let builds = unnamed_builds(session, project, &failure.key).unwrap_or_default();
         let shorter = without_packages(&failure.key, &builds);
+        if shorter.requirements.is_empty() {
+            continue;
+        }
         let python = oldest.version();
         let query = PackageQuery::of(&shorter, &python);
         let only_lacks_wheels = shorter != failure.key
@@ -260,12 +322,13 @@ pub fn fitting_minor(
     best.1
 }
 
-/// Returns the list without the requirements on these packages.
+/// Returns the list without the requirements on these packages, and on what a build of the project says.
 fn without_packages(key: &PythonKey, packages: &BTreeSet<String>) -> PythonKey {
     let mut shorter = key.clone();
     shorter.requirements.retain(|text| {
         let requirement = text.parse::<PythonRequirement>();
-        !requirement.is_ok_and(|one| packages.contains(one.name.as_str()))
+        !is_built_metadata(text)
+            && !requirement.is_ok_and(|one| packages.contains(one.name.as_str()))
     });
     shorter
 }
@@ -317,13 +380,14 @@ pub(super) fn compile(
                 .note("no prompt runs a build of the project")
                 .hint(format!("`{}` runs it", session.command("sync"))),
             named: NamedPackages::new(),
+            words: NamedPackages::new(),
             is_unresolved: true,
         });
     }
     let mut may_build = super::builds(shell);
     may_build.extend(query.builds.iter().cloned());
     let channels = shell.conda_channels().unwrap_or_default();
-    let mut named = NamedPackages::new();
+    let (mut named, mut words) = (NamedPackages::new(), NamedPackages::new());
     let answer = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {
             conda_floors: CondaFloors::default(),
@@ -339,6 +403,7 @@ pub(super) fn compile(
         let mut compiled = builder.compile_packages(&request, query);
         if let Err(builder::Error::PythonResolve { output, builds, .. }) = &mut compiled {
             named = named_packages(output);
+            words = possible_names(output);
             if session.options.is_background {
                 *builds = BuildRule::NotAtPrompts;
             }
@@ -348,6 +413,7 @@ pub(super) fn compile(
     let answer = answer.map_err(|failure| CompileFailure {
         failure,
         named,
+        words,
         is_unresolved: true,
     })?;
     let absent = absent_extras(project, shell, &answer.absent_extras)?;

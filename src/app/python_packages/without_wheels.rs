@@ -9,14 +9,14 @@ use crate::{
     project::Project,
     python::PythonRequirement,
     report::failure::Failure,
-    sources::pypi,
+    sources::pypi::{self, AdmittedFiles},
     util::parallel,
 };
 
 use super::builds;
 
 /// The number of pages of the index that are read at the same time.
-const PARALLEL: usize = 8;
+pub(super) const PARALLEL: usize = 8;
 /// The most names of one answer that are looked up.
 const MOST_NAMED: usize = 200;
 
@@ -42,11 +42,11 @@ pub(super) fn unnamed_builds(
     let sources = query_versions::sources(session, &client)?;
     let lacking = parallel::map(PARALLEL, &requirements, |one| {
         let admits = |version: &Version| one.admits(version.as_str());
-        pypi::lacks_wheels(&one.name, admits, sources)
+        pypi::admitted_files(&one.name, admits, sources)
     });
     let lacking = requirements.iter().zip(lacking);
     // A package that the index does not have is not built.
-    let lacking = lacking.filter(|(_, lacks)| matches!(lacks, Ok(true)));
+    let lacking = lacking.filter(|(_, files)| matches!(files, Ok(AdmittedFiles::NoWheel)));
     let names = lacking.map(|(one, _)| one.name.to_string()).collect();
     Ok(without_named(project, names))
 }
@@ -66,16 +66,16 @@ pub(super) fn unnamed_builds_of_packages(
     let client = session.client()?;
     let sources = query_versions::sources(session, &client)?;
     let lacking = parallel::map(PARALLEL, &named, |name| {
-        pypi::lacks_wheels(name, |_| true, sources)
+        pypi::admitted_files(name, |_| true, sources)
     });
     let lacking = named.iter().zip(lacking);
-    let lacking = lacking.filter(|(_, lacks)| matches!(lacks, Ok(true)));
+    let lacking = lacking.filter(|(_, files)| matches!(files, Ok(AdmittedFiles::NoWheel)));
     let builds = lacking.map(|(name, _)| name.to_string()).collect();
     Ok(without_named(project, builds))
 }
 
 /// Returns whether packages come from another index, where they are not looked up.
-fn has_other_index(key: &PythonKey) -> bool {
+pub(super) fn has_other_index(key: &PythonKey) -> bool {
     key.options.iter().any(|option| option.contains("://"))
 }
 

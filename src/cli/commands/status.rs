@@ -231,12 +231,17 @@ fn packages_in_short(packages: &PackageStatus) -> String {
         groups,
         extras,
         count,
+        installs_project,
     } = packages;
     let parts = [("groups", groups), ("extras", extras)];
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
     let parts = parts.map(|(kind, names)| format!(", {kind} {}", names.join(" ")));
     let parts: String = parts.collect();
-    format!("{count} of {}{parts}", lockfile.display())
+    let lockfile = lockfile.display();
+    if *count == 0 && *installs_project {
+        return format!("the project itself ({lockfile}){parts}");
+    }
+    format!("{count} of {lockfile}{parts}")
 }
 
 /// Returns a row for each tool, with its requirement and the place of that.

@@ -9,8 +9,8 @@ use url::Url;
 use super::*;
 use crate::{
     lockfile::{
-        Artifact, CondaKey, CondaSet, CondaSets, EntryOrigin, ExtendsPin, LockKey, LockedConda,
-        LockedPackage, LockedRequirement, PythonKey, PythonSet, PythonSets,
+        Artifact, CondaKey, CondaSet, CondaSets, EntryOrigin, ExtendsPin, LeftOutPart, LockKey,
+        LockedConda, LockedPackage, LockedRequirement, PythonKey, PythonSet, PythonSets,
     },
     package::{Sha256, System},
 };
@@ -281,6 +281,15 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
         left_out: packages
             .iter()
             .map(|one| one.requirement.clone())
+            .take(1)
+            .collect(),
+        left_out_parts: packages
+            .iter()
+            .map(|one| LeftOutPart {
+                part: "group dev".to_owned(),
+                requirement: one.requirement.contains(';').then(|| "a>1".to_owned()),
+                reason: "has no \"wheel\"".to_owned(),
+            })
             .take(1)
             .collect(),
         absent: packages.iter().map(|_| "a[b]".to_owned()).take(1).collect(),
