@@ -210,7 +210,14 @@ fn dispatch(
             from,
             keep_code,
             ..
-        } => init::run(session, ui, &InitRequest { from, keep_code }),
+        } => {
+            let request = InitRequest {
+                from,
+                keep_code,
+                ..InitRequest::default()
+            };
+            init::run(session, ui, &request)
+        }
         Command::Add(options) => add::run(session, ui, &options),
         Command::Remove(options) => remove::run(session, ui, &options),
         Command::Search { name, json, .. } => search::run(session, ui, &name, json),

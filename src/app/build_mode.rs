@@ -7,6 +7,9 @@ pub enum BuildMode {
     Foreground,
     /// The user waits, and sources are tried again where host tools replaced them.
     Refresh,
+    /// The user waits for a change of the manifest by devsh: a lockfile without the tools whose sources are not reached
+    /// is written too.
+    Edit,
     /// A prompt does not wait: no file of the project is written.
     Background,
 }

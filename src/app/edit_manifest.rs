@@ -63,6 +63,24 @@ pub struct ManifestTarget {
     pub name: String,
     /// The lockfiles that were written when the manifest was started.
     pub lockfiles: Vec<String>,
+    /// The project from before that.
+    pub started_from: Option<ProjectBefore>,
+}
+
+/// A project before devsh started its manifest.
+#[derive(Debug)]
+pub struct ProjectBefore {
+    pub project: Project,
+    /// The lockfile that answers the manifest.
+    pub lockfile: Option<Vec<u8>>,
+}
+
+/// Returns the lockfile that answers a manifest.
+pub fn lockfile_of(session: &Session<'_>, owner: ManifestOwner, root: &Path) -> PathBuf {
+    match owner {
+        ManifestOwner::Team => root.join(LOCKFILE),
+        ManifestOwner::Personal => personal::lock_path(root, &session.context.directories.config),
+    }
 }
 
 /// A change of a manifest.
@@ -80,6 +98,7 @@ pub struct ManifestEdit<'a> {
     lockfile: PathBuf,
     /// The lockfiles that were written when the manifest was started.
     started_lockfiles: Vec<String>,
+    started_from: Option<ProjectBefore>,
     /// True if the changed manifest is approved like the old one.
     allowed: bool,
 }
@@ -97,6 +116,7 @@ impl<'a> ManifestEdit<'a> {
             place,
             name,
             lockfiles: started_lockfiles,
+            started_from,
         } = target;
         let project = trust::trusted_project_at(session, place, None)?
             .get()
@@ -107,12 +127,7 @@ impl<'a> ManifestEdit<'a> {
         let text = own.map(|layer| layer.text.as_str().to_owned());
         let text = text.unwrap_or_default();
         let path = project.root().join(&name);
-        let lockfile = match owner {
-            ManifestOwner::Team => project.root().join(LOCKFILE),
-            ManifestOwner::Personal => {
-                personal::lock_path(project.root(), &session.context.directories.config)
-            }
-        };
+        let lockfile = lockfile_of(session, owner, project.root());
         let bytes = project.closure().content(&path).map(<[u8]>::to_vec);
         Ok(Self {
             session,
@@ -120,6 +135,7 @@ impl<'a> ManifestEdit<'a> {
             name,
             lockfile,
             started_lockfiles,
+            started_from,
             text,
             project,
             allowed: standing == ApprovalState::Allowed,
@@ -158,22 +174,22 @@ impl<'a> ManifestEdit<'a> {
         let undo = Undo {
             manifest: path,
             after: after.clone(),
-            before: self.bytes.clone(),
-            lockfile_before: session.read_project_file(self.project.root(), &lockfile)?,
+            before: self.started_from.is_none().then(|| self.bytes.clone()),
+            lockfile_before: match &self.started_from {
+                Some(before) => before.lockfile.clone(),
+                None => session.read_project_file(self.project.root(), &lockfile)?,
+            },
             lockfile,
         };
         let interrupts = self.begin_write(&undo)?;
-        let outcome = self.lock(&after);
+        let outcome = self.lock(&after, tools);
         let settled = interrupts.settle();
-        let (current, mut project) = outcome.map_err(|failure| {
-            failure.note(match undo.run() {
-                Ok(true) => format!("`{name}` is unchanged"),
-                Ok(false) => format!("`{name}` was changed by another program, so it stays"),
-                Err(error) => format!("`{name}` could not be restored: {error}"),
-            })
+        let (current, mut project) = outcome.map_err(|failure| match &self.started_from {
+            Some(_) => self.revert(&undo, failure),
+            None => failure.note(self.describe_restored(&undo.run(), "is unchanged")),
         })?;
         if self.allowed {
-            project = approve(session, &self.project, &self.name, &after)?;
+            project = approve(session, &self.project, &self.name, Some(&after))?;
         }
         let versions = tools.iter().filter_map(|tool| {
             let mut packages = current.lockfile.packages.iter();
@@ -205,15 +221,19 @@ impl<'a> ManifestEdit<'a> {
     /// Restores the manifest and the lockfile after a change that is of no use, and says so in its failure.
     pub fn revert(&self, undo: &Undo, failure: Failure) -> Failure {
         let session = self.session;
-        let name = session.display(&self.project.root().join(&self.name));
         let restored = undo.run();
-        let failure = failure.note(match &restored {
-            Ok(true) => format!("`{name}` is as it was before"),
-            Ok(false) => format!("`{name}` was changed by another program, so it stays"),
-            Err(error) => format!("`{name}` could not be restored: {error}"),
-        });
-        let approved = if self.allowed && matches!(restored, Ok(true)) {
-            approve(session, &self.project, &self.name, &undo.before).map(drop)
+        let state = match &self.started_from {
+            Some(_) => "is removed again",
+            None => "is as it was before",
+        };
+        let failure = failure.note(self.describe_restored(&restored, state));
+        let before = match &self.started_from {
+            Some(before) => &before.project,
+            None => &self.project,
+        };
+        let was_allowed = self.allowed && before.standing() == ApprovalState::Allowed;
+        let approved = if was_allowed && matches!(restored, Ok(true)) {
+            approve(session, before, &self.name, undo.before.as_deref()).map(drop)
         } else {
             Ok(())
         };
@@ -224,19 +244,35 @@ impl<'a> ManifestEdit<'a> {
         }
     }
 
-    /// Writes the manifest; an interrupt before the end of the change restores it.
+    /// Describes the manifest after an attempt to restore it; `state` is that of a restored one.
+    fn describe_restored(&self, restored: &Result<bool, files::Error>, state: &str) -> String {
+        let name = self.session.display(&self.project.root().join(&self.name));
+        match restored {
+            Ok(true) => format!("`{name}` {state}"),
+            Ok(false) => format!("`{name}` was changed by another program, so it stays"),
+            Err(error) => format!("`{name}` could not be restored: {error}"),
+        }
+    }
+
+    /// Writes the manifest; an interrupt before the end of the change restores it. The approval is not moved there, so a
+    /// manifest that devsh started stays.
     fn begin_write(&self, undo: &Undo) -> Result<Interrupts, Failure> {
-        let later = undo.clone();
+        let session = self.session;
+        let later = Undo {
+            before: Some(self.bytes.clone()),
+            lockfile_before: session.read_project_file(self.project.root(), &undo.lockfile)?,
+            ..undo.clone()
+        };
         let interrupts = Interrupts::held().after(move || {
             // The process ends, so there is no one to report to.
             let _undone = later.run();
         });
         let interrupts = interrupts
             .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-        if put(&undo.manifest, &undo.before, &undo.after)? {
+        if put(&undo.manifest, &self.bytes, Some(&undo.after))? {
             Ok(interrupts)
         } else {
-            Err(changed(self.session, &self.project.place))
+            Err(changed(session, &self.project.place))
         }
     }
 
@@ -253,16 +289,17 @@ impl<'a> ManifestEdit<'a> {
         bytes
     }
 
-    fn lock(&self, bytes: &[u8]) -> Result<(UpToDate, Trusted<Project>), Failure> {
+    /// Locks the project with this manifest. Only `tools` need a source that is reached.
+    fn lock(&self, bytes: &[u8], tools: &[Tool]) -> Result<(UpToDate, Trusted<Project>), Failure> {
         let session = self.session;
         let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
-        if self.allowed && !is_expected(&project, &self.project, &self.name, bytes) {
+        if self.allowed && !is_expected(&project, &self.project, &self.name, Some(bytes)) {
             return Err(changed(session, &project.place));
         }
         // The approval moves when everything is written.
         let project = trust::trust_once(session, project)?;
-        let current = lock::bring_up_to_date(session, &project, BuildMode::Foreground)?;
-        current.unlocked.complete()?;
+        let current = lock::bring_up_to_date(session, &project, BuildMode::Edit)?;
+        current.unlocked.complete_where_reached(tools)?;
         Ok((current, project))
     }
 }
@@ -279,7 +316,8 @@ pub struct FinishedEdit {
 pub struct Undo {
     manifest: PathBuf,
     after: Vec<u8>,
-    before: Vec<u8>,
+    /// Nothing if devsh started the manifest.
+    before: Option<Vec<u8>>,
     lockfile: PathBuf,
     lockfile_before: Option<Vec<u8>>,
 }
@@ -288,7 +326,7 @@ impl Undo {
     /// Restores the manifest and the lockfile, unless another program has changed the manifest; returns whether
     /// it did.
     fn run(&self) -> Result<bool, files::Error> {
-        if !put(&self.manifest, &self.after, &self.before)? {
+        if !put(&self.manifest, &self.after, self.before.as_deref())? {
             return Ok(false);
         }
         if content_now(&self.lockfile)? != self.lockfile_before {
@@ -323,31 +361,34 @@ fn file(session: &Session<'_>, root: &Path, name: &str) -> Result<PathBuf, Failu
     .hint(format!("edit `{target}` by hand")))
 }
 
-/// Replaces `before` by `after`; returns whether the file had the content `before`.
-fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
+/// Replaces `before` by `after`, or removes the file; returns whether it had the content `before`.
+fn put(path: &Path, before: &[u8], after: Option<&[u8]>) -> Result<bool, files::Error> {
     if content_now(path)?.as_deref() != Some(before) {
         return Ok(false);
     }
-    files::write_project_file(path, after)?;
+    match after {
+        Some(after) => files::write_project_file(path, after)?,
+        None => store::remove_file(path)?,
+    }
     Ok(true)
 }
 
-/// Returns whether a project is as it was read before, but for its manifest, which has this content.
-fn is_expected(project: &Project, before: &Project, name: &str, manifest: &[u8]) -> bool {
+/// Returns whether a project is as it was read before, but for its manifest, which has this content or is absent.
+fn is_expected(project: &Project, before: &Project, name: &str, manifest: Option<&[u8]>) -> bool {
     let path = project.root().join(name);
     project
         .closure()
         .is_same_but(before.closure(), &path, manifest)
 }
 
-/// Approves an approved project whose manifest devsh has just written, if nothing else has changed.
+/// Approves an approved project whose manifest devsh has just written or removed, if nothing else has changed.
 pub fn approve(
     session: &Session<'_>,
     before: &Project,
     name: &str,
-    manifest: &[u8],
+    manifest: Option<&[u8]>,
 ) -> Result<Trusted<Project>, Failure> {
-    let kind = if name == MANIFEST {
+    let kind = if name == MANIFEST && manifest.is_some() {
         ProjectKind::Prepared
     } else {
         before.place.kind

@@ -5,6 +5,7 @@ use crate::{
     manifest::{self, EditError, ErrorKind, NamedRequest, ShellName, Subject, ToolRequest},
     package::{Invalid, Requirement, Source, Tool},
     project::{Project, approval::Trusted},
+    prompt::record::MissingPart,
     report::{
         failure::{ExitStatus, Failure},
         hints,
@@ -56,7 +57,8 @@ pub fn add_tools(
     } else {
         // Nothing is started for a tool that does not exist.
         let tools = choose()?;
-        let target = start_manifest(session, edit.owner)?;
+        let names = tools.iter().map(|(tool, _)| tool.clone()).collect();
+        let target = start_manifest(session, edit.owner, names)?;
         (ManifestEdit::begin(session, target)?, tools)
     };
     check_node(&change.project, &tools, edit)?;
@@ -68,7 +70,7 @@ pub fn add_tools(
     let tools: Vec<Tool> = tools.into_iter().map(|(tool, _)| tool).collect();
     let finished = change.finish(&text, &tools, show)?;
     note_isolation(session, finished.project.get(), &tools, edit);
-    let missing = build(session, &finished.project, edit)?;
+    let missing = build(session, &finished.project, edit, &tools)?;
     let Some(failure) = missing_parts::failure_of(&missing) else {
         return Ok(());
     };
@@ -129,18 +131,32 @@ fn check_node(
     .hint(format!("add both with `{command}`")))
 }
 
-/// Builds the dev shell that was changed; returns the parts that it lacks.
+/// Builds the dev shell that was changed; returns the parts that it lacks. Other tools than `tools` whose sources are not
+/// reached are only reported.
 fn build(
     session: &Session<'_>,
     project: &Trusted<Project>,
     edit: ToolEdit<'_>,
+    tools: &[Tool],
 ) -> Result<Vec<FailedPart>, Failure> {
     let shell = edit.shell.cloned().unwrap_or_else(ShellName::dev);
     if !edit.builds || !project.get().preview().shells.contains_key(&shell) {
         return Ok(Vec::new());
     }
     let built = bring_up(session, project, &[shell], BuildMode::Foreground)?;
-    Ok(built.into_iter().flat_map(|shell| shell.failed).collect())
+    let missing = built.into_iter().flat_map(|shell| shell.failed);
+    let is_unreached = |missing: &FailedPart| match &missing.part {
+        ShellPart::Tool(tool) => missing.may_pass && !tools.contains(tool),
+        _ => false,
+    };
+    let (unreached, needed): (Vec<_>, Vec<_>) = missing.partition(is_unreached);
+    if !unreached.is_empty() {
+        let parts: Vec<MissingPart> = unreached.iter().map(FailedPart::missing).collect();
+        session
+            .reporter
+            .warn(&missing_parts::describe(&parts).error);
+    }
+    Ok(needed)
 }
 
 /// Removes tools from the manifest and the lockfile, and builds the dev shell without them.
@@ -170,7 +186,7 @@ pub fn remove_tools(
         text = without.ok_or_else(|| absent_tool(session, &change, edit.shell, &tool))?;
     }
     let finished = change.finish(&text, &[], show)?;
-    let missing = build(session, &finished.project, edit)?;
+    let missing = build(session, &finished.project, edit, &[])?;
     missing_parts::failure_of(&missing).map_or(Ok(()), Err)
 }
 

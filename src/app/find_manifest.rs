@@ -1,9 +1,10 @@
 //! The manifest that `add` and `remove` change. `add` starts one where there is none.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     manifest::MANIFEST,
+    package::Tool,
     project::{
         LOCKFILE, Project, ReadMode,
         approval::ApprovalState,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    edit_manifest::{self, ManifestOwner, ManifestTarget},
+    edit_manifest::{self, ManifestOwner, ManifestTarget, ProjectBefore},
     init_project::{InitRequest, init_personal, init_project, repository},
     session::Session,
     trust,
@@ -46,6 +47,7 @@ pub fn find_manifest(
         place,
         name,
         lockfiles: Vec::new(),
+        started_from: None,
     }))
 }
 
@@ -69,18 +71,30 @@ pub fn existing_manifest(
     })
 }
 
-/// Writes a manifest: with the detected tools, or without any.
+/// Writes a manifest: with the detected tools, or without any. The caller will add `tools`.
 pub fn start_manifest(
     session: &Session<'_>,
     owner: ManifestOwner,
+    tools: BTreeSet<Tool>,
 ) -> Result<ManifestTarget, Failure> {
-    if session.place().is_err() {
+    let Ok(place) = session.place() else {
         return start_project(session, owner);
-    }
+    };
+    let project = trust::trusted_project_at(session, place, None)?;
+    let project = project.get().clone();
+    let lockfile = edit_manifest::lockfile_of(session, owner, project.root());
+    let before = ProjectBefore {
+        lockfile: session.read_project_file(project.root(), &lockfile)?,
+        project,
+    };
     let (name, lockfiles) = match owner {
         ManifestOwner::Personal => (init_personal(session)?.name(), Vec::new()),
         ManifestOwner::Team => {
-            let report = init_project(session, &InitRequest::default())?;
+            let request = InitRequest {
+                replaced: tools,
+                ..InitRequest::default()
+            };
+            let report = init_project(session, &request)?;
             (MANIFEST.to_owned(), report.lockfiles)
         }
     };
@@ -89,6 +103,7 @@ pub fn start_manifest(
         place: session.place()?,
         name,
         lockfiles,
+        started_from: Some(before),
     })
 }
 
@@ -117,12 +132,16 @@ fn start_project(session: &Session<'_>, owner: ManifestOwner) -> Result<Manifest
             (manifest.name(), manifest.text)
         }
     };
-    let project = edit_manifest::approve(session, &before, &name, text.as_bytes())?;
+    let project = edit_manifest::approve(session, &before, &name, Some(text.as_bytes()))?;
     Ok(ManifestTarget {
         owner,
         place: project.get().place.clone(),
         name,
         lockfiles: Vec::new(),
+        started_from: Some(ProjectBefore {
+            project: before,
+            lockfile: None,
+        }),
     })
 }
 

@@ -24,7 +24,7 @@ use crate::{
         reader::Inputs,
     },
     report::failure::{ExitStatus, Failure},
-    util::files,
+    util::{files, word_lists::join_with_and},
 };
 
 use super::{
@@ -39,6 +39,8 @@ pub struct InitRequest {
     pub from: Vec<String>,
     /// True if shell code of other tools becomes `[hooks] enter`.
     pub keep_code: bool,
+    /// The tools whose requirements will be replaced, so they are not checked.
+    pub replaced: BTreeSet<Tool>,
 }
 
 /// A new manifest.
@@ -50,11 +52,29 @@ pub struct InitReport {
     pub manifest: Manifest,
     /// Settings in the project's files that have no effect.
     pub notes: Vec<PresetNote>,
-    /// The reason, if devsh could not find out whether every tool can be locked.
-    pub unchecked: Option<Failure>,
+    /// The requests that could not be checked, because a source was not reached.
+    pub unchecked: Vec<(NamedRequest, Failure)>,
     pub next: NextStep,
     /// The lockfiles that were written.
     pub lockfiles: Vec<String>,
+}
+
+impl InitReport {
+    /// Returns a line about the requests that could not be checked.
+    pub fn describe_unchecked(&self) -> Option<String> {
+        let (_, failure) = self.unchecked.first()?;
+        let places: BTreeSet<String> = self
+            .unchecked
+            .iter()
+            .map(|(one, _)| format!("`{}` ({})", one.tool, one.request.requirement.origin))
+            .collect();
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        let places = join_with_and(&places);
+        Some(format!(
+            "not checked: {places}: {}; `devsh lock` asks again",
+            failure.error
+        ))
+    }
 }
 
 /// A new manifest of one person.
@@ -101,23 +121,27 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
     };
     let text = manifest::init_template(&detection.presets, &kept);
     let proposed = open_proposed(session, &root, &text)?;
-    let unchecked = check(session, &proposed)?;
+    let unchecked = check(session, &proposed, &request.replaced)?;
     files::write_project_file(&path, text.as_bytes())?;
     // A repository that was allowed before has the same requests now, so it stays allowed.
     let approved = allowed.and_then(|before| {
-        edit_manifest::approve(session, &before, MANIFEST, text.as_bytes()).ok()
+        edit_manifest::approve(session, &before, MANIFEST, Some(text.as_bytes())).ok()
     });
     let mut lockfiles = Vec::new();
     let next = if let Some(project) = approved {
         // The lockfile in devsh's own state stays there; a prompt looks for one in the project.
-        let locked = lock::bring_up_to_date(session, &project, BuildMode::Foreground);
+        let locked = lock::bring_up_to_date(session, &project, BuildMode::Edit);
         session.notify_host_shells()?;
         match locked {
-            Ok(current) if current.unlocked.is_complete() => {
+            Ok(current) => {
                 lockfiles = current.changed;
-                NextStep::Nothing
+                // Other causes than the network are errors of `devsh lock`.
+                match current.unlocked.complete_where_reached(&[]) {
+                    Ok(()) => NextStep::Nothing,
+                    Err(_) => NextStep::Lock,
+                }
             }
-            _ => NextStep::Lock,
+            Err(_) => NextStep::Lock,
         }
     } else {
         NextStep::Allow
@@ -255,7 +279,10 @@ fn drop_unavailable_tools(
             request,
         }];
         match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
-            Ok(()) | Err(Unresolved::Unreachable(_)) => drop(settings.tools.insert(tool, version)),
+            Ok(()) => drop(settings.tools.insert(tool, version)),
+            Err(unresolved) if unresolved.may_pass() => {
+                settings.tools.insert(tool, version);
+            }
             Err(unresolved) => settings.left.push(Located {
                 value: unresolved.into_failure().error,
                 origin: version.origin,
@@ -276,15 +303,17 @@ fn open_proposed(session: &Session<'_>, root: &Path, text: &str) -> Result<Proje
 }
 
 /// Checks that every tool, group and extra of the proposed manifest exists. If a source cannot be reached, the manifest
-/// is still useful: returns why it was not checked.
-fn check(session: &Session<'_>, project: &Project) -> Result<Option<Failure>, Failure> {
+/// is still useful: returns the requests that were not checked. `replaced` is not checked either.
+fn check(
+    session: &Session<'_>,
+    project: &Project,
+    replaced: &BTreeSet<Tool>,
+) -> Result<Vec<(NamedRequest, Failure)>, Failure> {
     python_packages::check_selections(project)?;
-    let requests = all_requests(project.preview());
-    match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
-        Ok(()) => Ok(None),
-        Err(Unresolved::Unreachable(failure)) => Ok(Some(*failure)),
-        Err(unresolved) => Err(unresolved.into_failure()),
-    }
+    let mut requests = all_requests(project.preview());
+    requests.retain(|one| !replaced.contains(&one.tool));
+    let checked = resolve_requests::check_where_reached(session, &requests);
+    checked.map_err(Unresolved::into_failure)
 }
 
 /// Writes a manifest into the user's configuration, for one repository.

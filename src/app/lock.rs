@@ -27,7 +27,7 @@ use super::{
     missing_parts::{LeftOut, Unlocked, UnlockedPackages, UnlockedTool, Unresolved},
     older_python::{TargetRequest, resolve_packages},
     programs, python_packages, python_tools,
-    resolve_requests::{resolve_each, resolve_or_leave_out},
+    resolve_requests::{Reached, resolve_each, resolve_or_leave_out, resolve_where_reached},
     session::{Session, read_lockfile},
     trust,
 };
@@ -251,14 +251,14 @@ pub struct UpToDate {
     pub written: Vec<PathBuf>,
     /// The names of the project's lockfiles that have changed.
     pub changed: Vec<String>,
-    /// The requests without an answer; then nothing is written.
+    /// The requests without an answer.
     pub unlocked: Unlocked,
 }
 
 /// Returns lockfiles that answer the project's manifest, and writes them.
 ///
 /// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project. If
-/// some requests have no answer, the lockfile has the others and is not written.
+/// some requests have no answer, the lockfile has the others, and is written only for a change of the manifest by devsh.
 pub fn bring_up_to_date(
     session: &Session<'_>,
     project: &Trusted<Project>,
@@ -330,9 +330,13 @@ fn answer(
     );
     let upgrade = Upgrade::None;
     let mut left_out = LeftOut::default();
-    let resolved = resolve_or_leave_out(session, &requests, &ground, &previous, &upgrade);
+    let resolved = resolve_where_reached(session, &requests, &ground, &previous, &upgrade);
     let mut lockfile = match resolved {
-        Ok((lockfile, gaps)) => {
+        Ok(Reached { answer, unreached }) => {
+            for (request, failure) in unreached {
+                current.unlocked.add_unreached(&request, failure);
+            }
+            let (lockfile, gaps) = answer;
             left_out = gaps;
             lockfile
         }
@@ -377,6 +381,7 @@ fn answer(
             python.sets.extend(earlier);
             let packages = UnlockedPackages {
                 may_pass: failed.may_pass,
+                is_unreachable: failed.may_pass && !reaches_index(session)?,
                 failure: failed.failure,
             };
             current.unlocked.add_packages(failed.key, packages);
@@ -389,7 +394,8 @@ fn answer(
     if mode != BuildMode::Background {
         report(session, project.get(), &left_out, &lockfile);
     }
-    if current.unlocked.is_complete() {
+    let is_useful = mode == BuildMode::Edit && (!is_new || has_answers(&lockfile));
+    if current.unlocked.is_complete() || is_useful {
         earlier_packages::keep(session, project.get(), target, &before, &lockfile.python);
         if target.write(session, &lockfile)? && target.in_project {
             current.changed.push(loaded.name.clone());
@@ -397,6 +403,10 @@ fn answer(
         current.written.push(target.path.clone());
     }
     Ok(lockfile)
+}
+
+fn has_answers(lockfile: &Lockfile) -> bool {
+    !(lockfile.packages.is_empty() && lockfile.conda.is_empty() && lockfile.python.is_empty())
 }
 
 /// Returns whether the index of Python packages can be reached.

@@ -276,6 +276,7 @@ impl LockTarget {
                 let packages = UnlockedPackages {
                     failure: changed.unwrap_or_else(|| failure.clone()),
                     may_pass: false,
+                    is_unreachable: false,
                 };
                 unlocked.add_packages(key, packages);
             }
@@ -304,6 +305,7 @@ impl LockTarget {
             let packages = UnlockedPackages {
                 failure: failure.clone(),
                 may_pass: true,
+                is_unreachable: true,
             };
             unlocked.add_packages(key, packages);
         }

@@ -20,8 +20,8 @@ pub const RUN_LOCK: &str = "run `devsh lock`";
 
 /// Requests that could not be resolved.
 pub enum Unresolved {
-    /// A source cannot be reached.
-    Unreachable(Box<Failure>),
+    /// A source cannot be reached, of this tool if it is known.
+    Unreachable(Option<Tool>, Box<Failure>),
     /// The sources have no version of this tool that fits.
     NoVersion(Tool, Box<Failure>),
     /// Any other reason.
@@ -32,15 +32,24 @@ impl Unresolved {
     /// Returns whether the same requests can resolve later, because a server was not reached.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(..) => true,
             Self::NoVersion(_, failure) => failure.is_temporary,
             Self::Failed(_) => false,
         }
     }
 
+    /// Returns the tool that may resolve later, because its source was not reached.
+    pub fn unreached_tool(&self) -> Option<&Tool> {
+        match self {
+            Self::Unreachable(tool, _) => tool.as_ref(),
+            Self::NoVersion(tool, failure) if failure.is_temporary => Some(tool),
+            Self::NoVersion(..) | Self::Failed(_) => None,
+        }
+    }
+
     pub fn into_failure(self) -> Failure {
         match self {
-            Self::Unreachable(failure) | Self::NoVersion(_, failure) | Self::Failed(failure) => {
+            Self::Unreachable(_, failure) | Self::NoVersion(_, failure) | Self::Failed(failure) => {
                 *failure
             }
         }
@@ -59,8 +68,10 @@ pub struct Unlocked {
 #[derive(Debug, Clone)]
 pub struct UnlockedPackages {
     pub failure: Failure,
-    /// True if the same list can resolve later, because a server was not reached.
+    /// True if the same list can resolve later: uv does not say whether it failed for the network.
     pub may_pass: bool,
+    /// True if the index cannot be reached.
+    pub is_unreachable: bool,
 }
 
 /// A tool without a locked version.
@@ -115,6 +126,20 @@ impl Unlocked {
         );
     }
 
+    /// Adds a request whose source was not reached.
+    pub fn add_unreached(
+        &mut self,
+        NamedRequest { tool, request }: &NamedRequest,
+        failure: Failure,
+    ) {
+        let unreached = UnlockedTool {
+            failure,
+            is_unreachable: true,
+            is_left_out: false,
+        };
+        self.add_tool(LockKey::for_request(tool, request), unreached);
+    }
+
     /// Adds a set of conda packages that could not be resolved.
     pub fn add_conda(&mut self, key: CondaKey, failure: Failure) {
         self.conda.entry(key).or_insert(UnlockedTool {
@@ -157,6 +182,23 @@ impl Unlocked {
     /// Fails if any request is neither locked nor left out.
     pub fn complete(&self) -> Result<(), Failure> {
         self.first_failure()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// Fails if a request has no answer for another reason than a server that was not reached, or if a tool in `needed`
+    /// has none.
+    pub fn complete_where_reached(&self, needed: &[Tool]) -> Result<(), Failure> {
+        let tools = self.tools.iter().map(|(key, tool)| (Some(&key.tool), tool));
+        let conda = self.conda.values().map(|tool| (None, tool));
+        let may_lack = |tool: Option<&Tool>| !tool.is_some_and(|tool| needed.contains(tool));
+        let tools = tools.chain(conda).filter(|(tool, unlocked)| {
+            !(unlocked.is_left_out || unlocked.is_unreachable && may_lack(*tool))
+        });
+        let tools = tools.map(|(_, unlocked)| &unlocked.failure);
+        let packages = self.packages.values().filter(|one| !one.is_unreachable);
+        let mut failures = tools.chain(packages.map(|packages| &packages.failure));
+        failures
+            .next()
             .map_or(Ok(()), |failure| Err(failure.clone()))
     }
 

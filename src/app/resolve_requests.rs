@@ -106,6 +106,83 @@ fn ask_and_resolve(
     Ok(lockfile)
 }
 
+/// The answer for the requests whose sources were reached, and the other ones with their failures.
+pub struct Reached<T> {
+    pub answer: T,
+    pub unreached: Vec<(NamedRequest, Failure)>,
+}
+
+/// Asks with `ask` for all requests, and again without those whose sources are not reached. `ask` gets the requests, and
+/// those that it leaves out.
+///
+/// A request that `previous` answers needs no source, so it stays.
+fn ask_where_reached<T>(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+    (previous, upgrade): (&Lockfile, &Upgrade),
+    ask: impl Fn(&[NamedRequest], &[(NamedRequest, Failure)]) -> Result<T, Unresolved>,
+) -> Result<Reached<T>, Unresolved> {
+    let mut requests = requests.to_vec();
+    let mut unreached = Vec::new();
+    loop {
+        let unresolved = match ask(&requests, &unreached) {
+            Ok(answer) => return Ok(Reached { answer, unreached }),
+            Err(unresolved) => unresolved,
+        };
+        let system = session.context.system;
+        let is_unreached = |NamedRequest { tool, request }: &mut NamedRequest| {
+            unresolved.unreached_tool() == Some(tool)
+                && system
+                    .is_none_or(|system| previous.kept(tool, request, upgrade, system).is_none())
+        };
+        let dropped: Vec<NamedRequest> = requests.extract_if(.., is_unreached).collect();
+        if dropped.is_empty() {
+            return Err(unresolved);
+        }
+        let failure = unresolved.into_failure();
+        unreached.extend(dropped.into_iter().map(|one| (one, failure.clone())));
+    }
+}
+
+/// Resolves `requests` as [`resolve_or_leave_out`] does, as far as the sources are reached.
+pub fn resolve_where_reached(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+    ground: &TeamTools,
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+) -> Result<Reached<(Lockfile, LeftOut)>, Unresolved> {
+    ask_where_reached(
+        session,
+        requests,
+        (previous, upgrade),
+        |requests, unreached| {
+            // Nothing takes the place of a tool that is only not reached.
+            let asked = unreached.iter().map(|(request, _)| request.clone());
+            let ground = TeamTools {
+                requests: ground.requests.iter().cloned().chain(asked).collect(),
+                lockfile: ground.lockfile.clone(),
+            };
+            resolve_or_leave_out(session, requests, &ground, previous, upgrade)
+        },
+    )
+}
+
+/// Checks that every request has a version, as far as the sources are reached; returns the requests that are not checked.
+pub fn check_where_reached(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+) -> Result<Vec<(NamedRequest, Failure)>, Unresolved> {
+    let nothing = Lockfile::default();
+    let checked = ask_where_reached(
+        session,
+        requests,
+        (&nothing, &Upgrade::None),
+        |requests, _| check_requests(session, requests, &nothing),
+    )?;
+    Ok(checked.unreached)
+}
+
 /// Checks that every request has a version. Only the lists of the sources are read.
 pub fn check_requests(
     session: &Session<'_>,
@@ -186,7 +263,7 @@ fn unresolved(error: &sources::Error, requests: &[NamedRequest]) -> Unresolved {
         failure.notes.insert(0, format!("{place} asks for it"));
     }
     if error.is_unreachable() {
-        Unresolved::Unreachable(failure)
+        Unresolved::Unreachable(error.tool().cloned(), failure)
     } else {
         Unresolved::Failed(failure)
     }

@@ -419,11 +419,11 @@ pub(super) fn read_checked(
 }
 
 impl ProjectFiles {
-    /// Returns whether each file is as in `before`, but the one at `path`, which has this content.
-    pub fn is_same_but(&self, before: &Self, path: &Path, content: &[u8]) -> bool {
+    /// Returns whether each file is as in `before`, but the one at `path`, which has this content or is absent.
+    pub fn is_same_but(&self, before: &Self, path: &Path, content: Option<&[u8]>) -> bool {
         self.read.iter().all(|(file, bytes)| {
             if file == path {
-                bytes.as_deref() == Some(content)
+                bytes.as_deref() == content
             } else {
                 before.read.get(file) == Some(bytes)
             }
@@ -479,12 +479,12 @@ mod tests {
         let closure = inputs.close();
         assert_eq!(closure.content(&path), Some(&b"one"[..]));
         let mut other = closure.clone();
-        assert!(closure.is_same_but(&other, &path, b"one"));
-        assert!(!closure.is_same_but(&other, &path, b"two"));
+        assert!(closure.is_same_but(&other, &path, Some(b"one")));
+        assert!(!closure.is_same_but(&other, &path, Some(b"two")));
         other
             .read
             .insert(directory.path().join("b"), Some(b"new"[..].into()));
-        assert!(!closure.is_same_but(&other, &path, b"one"));
+        assert!(!closure.is_same_but(&other, &path, Some(b"one")));
         assert_eq!(closure.watched().len(), 3);
         assert!(!closure.watched()[0].is_unchanged());
     }

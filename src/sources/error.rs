@@ -119,6 +119,21 @@ impl Error {
         matches!(self, Self::Fetch { source, .. } if source.is_unreachable())
     }
 
+    /// Returns whether the same question can get an answer later. A server that does not know the list was reached.
+    pub(super) fn may_pass(&self) -> bool {
+        let Self::Fetch { source, .. } = self else {
+            return false;
+        };
+        let is_unknown = matches!(
+            **source,
+            fetch::Error::Status {
+                status: 404 | 410,
+                ..
+            }
+        );
+        source.is_unreachable() && !is_unknown
+    }
+
     /// Returns whether a plain download does not exist.
     pub(super) fn is_absent(&self) -> bool {
         let Self::Fetch { source, .. } = self else {

@@ -113,7 +113,7 @@ fn ask_suppliers(
                     return Err(error);
                 };
                 for at in asking.iter().flatten() {
-                    round[*at].set_aside(rank, &reason, error.is_unreachable());
+                    round[*at].set_aside(rank, &reason, error.may_pass());
                 }
                 round[*first].error.get_or_insert(error);
             }
@@ -164,7 +164,7 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                     let Some(reason) = error.unavailable() else {
                         return Err(error);
                     };
-                    round[at].set_aside(rank, &reason, error.is_unreachable());
+                    round[at].set_aside(rank, &reason, error.may_pass());
                     round[at].error.get_or_insert(error);
                 }
             }

@@ -589,3 +589,66 @@ fn add_starts_no_project_from_files_that_the_user_has_not_seen() {
         }
     }
 }
+
+/// A project whose second pin is of GitHub, which cannot be reached.
+fn with_unreached_pin(pins: &str) -> (Sandbox, Server) {
+    let (sandbox, server) = served();
+    let sandbox = sandbox.env("DEVSH_GITHUB_API", "http://127.0.0.1:9/api");
+    sandbox.write(".tool-versions", pins);
+    sandbox.devsh(&["allow"]).code(1);
+    (sandbox, server)
+}
+
+#[test]
+fn a_tool_needs_only_its_own_source() {
+    let (sandbox, _server) = with_unreached_pin("ruff 0.12.3\ngh 2.4.5\n");
+    let missing = "warning: missing: `gh`: ";
+    let added = sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(added.stderr.matches(missing).count(), 1, "{added}");
+    let run = |sandbox: &Sandbox, tool: &str| {
+        let run = ["run", "--partial", "--", tool, "--version"];
+        sandbox.devsh(&run).success().stdout
+    };
+    assert_eq!(run(&sandbox, "just"), "just 1.41.2\n");
+    assert_eq!(run(&sandbox, "ruff"), "ruff 0.12.3\n");
+    let removed = sandbox.devsh(&["remove", "just"]).success();
+    assert_eq!(removed.stderr.matches(missing).count(), 1, "{removed}");
+    // A tool that the change is about must be reached.
+    let before = Tree::of(sandbox.project());
+    sandbox.devsh(&["add", "gh@2"]).code(1).error(&["cannot"]);
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+}
+
+#[test]
+fn a_tool_replaces_a_pin_that_no_source_has() {
+    let (sandbox, _server) = with_unreached_pin("ruff 0.12.3\njust 9.9.9\n");
+    sandbox
+        .devsh(&["add", "uv"])
+        .code(1)
+        .error(&["no version of `just`", ".tool-versions:2"]);
+    sandbox.devsh(&["add", "just@1.40"]).success();
+    let run = ["run", "--", "just", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "just 1.40.0\n");
+}
+
+#[test]
+fn a_failed_change_leaves_no_manifest_that_it_started() {
+    let (sandbox, server) = served();
+    sandbox.write(".tool-versions", "ruff 0.12.3\n");
+    sandbox.allow();
+    for path in server.paths("rust_just-1.41.2") {
+        server.serve(&path, "not the archive");
+    }
+    let personal = sandbox.home().join(".config/devsh/projects");
+    let before = Tree::of(sandbox.project());
+    for options in [&["add", "just"][..], &["add", "just", "--personal"]] {
+        let failed = sandbox.devsh(options).code(1);
+        assert!(failed.stderr.contains("is removed again"), "{failed}");
+        Tree::of(sandbox.project()).assert_unchanged_since(&before);
+        let run = ["run", "--", "ruff", "--version"];
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        let folders = fs::read_dir(&personal).into_iter().flatten();
+        let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
+        assert_eq!(files.count(), 0);
+    }
+}

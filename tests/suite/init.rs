@@ -548,3 +548,41 @@ fn environments_of_pixi_become_dev_shells() {
     ];
     assert_eq!(sandbox.devsh(&run).success().stdout, "12\n");
 }
+
+#[test]
+fn a_source_that_is_not_reached_costs_only_its_tools() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        let sandbox = sandbox.env("DEVSH_GITHUB_API", "http://127.0.0.1:9/api");
+        sandbox.write(".tool-versions", "just 1.40.0\ngh 2.4.5\nruff 0.12.3\n");
+        sandbox.devsh(&["allow"]).code(1);
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.run("just --version").trim(), "just 1.40.0");
+        let outcome = sandbox.devsh(&["init"]).success();
+        for text in [
+            "warning: not checked: `gh` (.tool-versions:2): cannot reach `127.0.0.1`",
+            "; `devsh lock` asks again\n",
+        ] {
+            assert!(outcome.stderr.contains(text), "{outcome}");
+        }
+        assert!(!outcome.stderr.contains("next:"), "{outcome}");
+        pty.type_line("true");
+        sandbox.devsh(&["watch", "--once"]);
+        for tool in ["just 1.40.0", "ruff 0.12.3"] {
+            let (name, _) = tool.split_once(' ').unwrap();
+            assert_eq!(pty.run(&format!("{name} --version")).trim(), tool);
+        }
+        let status = sandbox.devsh(&["status"]).success();
+        assert!(status.stdout.contains("`gh`: "), "{status}");
+    });
+    // A wrong pin next to it is found.
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.env("DEVSH_GITHUB_API", "http://127.0.0.1:9/api");
+    sandbox.write(".tool-versions", "gh 2.4.5\njust 9.9.9\n");
+    sandbox
+        .devsh(&["init"])
+        .code(1)
+        .error(&["no version of `just`", ".tool-versions:2"]);
+    assert!(!sandbox.project().join("devshell.toml").exists());
+}

@@ -16,11 +16,8 @@ pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), 
     for note in &report.notes {
         ui.warn(&format!("{}: {}", note.origin, note.message));
     }
-    if let Some(failure) = &report.unchecked {
-        ui.warn(&format!(
-            "not checked whether every tool can be locked: {}",
-            failure.error
-        ));
+    if let Some(line) = report.describe_unchecked() {
+        ui.warn(&line);
     }
     ui.note(&format!("wrote {}", session.display(&report.path)));
     add::wrote(ui, &report.lockfiles);
