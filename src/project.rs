@@ -21,6 +21,7 @@ mod plain_settings;
 pub mod python_files;
 mod read_project;
 pub mod reader;
+mod removed_tools;
 pub mod repository;
 pub mod watch;
 
@@ -83,6 +84,8 @@ pub struct Project {
     before: Option<Approval>,
     /// The root of the approval that the facts match.
     approved_at: Option<PathBuf>,
+    /// The approved tools that the project does not ask for any more.
+    removed_tools: BTreeSet<String>,
     build_permission: BuildPermission,
 }
 
@@ -174,6 +177,11 @@ impl Project {
     /// Returns the root of the approval that allows the project; none if a rule or an option does.
     pub fn approved_at(&self) -> Option<&Path> {
         self.approved_at.as_deref()
+    }
+
+    /// Returns the tools that the user approved and that the project does not ask for any more.
+    pub const fn removed_tools(&self) -> &BTreeSet<String> {
+        &self.removed_tools
     }
 
     /// Returns the Python packages that the user lets run their own build.
@@ -283,6 +291,7 @@ impl Project {
         }
         self.standing = ApprovalState::Allowed;
         self.approved_at = Some(self.place.root.clone());
+        self.removed_tools.clear();
         self.build_permission = BuildPermission::Named(decisions.package_builds(self.root())?);
         Ok(Trusted::new(self))
     }

@@ -75,7 +75,9 @@ impl<'a> Review<'a> {
         }
         Ok(Self {
             session,
-            is_allowed: project.standing() == ApprovalState::Allowed,
+            // The user can end the approval of tools that are gone.
+            is_allowed: project.standing() == ApprovalState::Allowed
+                && project.removed_tools().is_empty(),
             project,
         })
     }

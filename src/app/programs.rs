@@ -442,7 +442,7 @@ pub fn check(
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
     let before = approved.clone();
-    let new = compare(session, &mut approved, inputs, built);
+    let new = compare(session, project, &mut approved, (inputs, built));
     if approved != before {
         // On a read-only disk the names stay unknown.
         let _kept = session.decisions.set_programs(root, &approved);
@@ -465,7 +465,7 @@ pub fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -
     ));
     // A script of packages asks only for this reason.
     let note = if kind == NameKind::Scripts {
-        "programs on your own PATH have these names"
+        "programs on your own PATH have these names, or tools that you approved and that are gone"
     } else {
         "a changed lockfile or source brought them"
     };
@@ -483,9 +483,9 @@ fn describe(new: &[NewName]) -> String {
 /// Returns the names that are not approved; adds those of approved lock entries.
 fn compare(
     session: &Session<'_>,
+    project: &Project,
     approved: &mut ApprovedPrograms,
-    inputs: &BuildInputs<'_>,
-    built: &BuiltShell,
+    (inputs, built): (&BuildInputs<'_>, &BuiltShell),
 ) -> Vec<NewName> {
     let entries = LazyCell::new(|| entries(inputs));
     let mut new = new_places(approved, inputs);
@@ -527,10 +527,16 @@ fn compare(
             approve_name(approved, &NewName::Place { tool, place });
         }
     }
-    // Packages come and go with every change of their lockfile. A script that hides a program of the user asks. The
-    // scripts of packages that are not locked yet are unknown.
+    // Packages come and go with every change of their lockfile. A script that hides a program of the user asks, and so
+    // does one that replaces a program of a tool that is gone. The scripts of packages that are not locked yet are unknown.
+    let of_gone = programs_of_gone(project, approved);
+    let asking = |scripts: &[String]| {
+        let mut asking = programs_on_host(session, scripts);
+        asking.extend(scripts.iter().filter(|one| of_gone.contains(*one)).cloned());
+        asking
+    };
     if inputs.python.is_some() {
-        let scripts = programs_on_host(session, &built.package_programs);
+        let scripts = asking(&built.package_programs);
         let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
         if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
             let names = approved.names.entry(PACKAGES.to_owned()).or_default();
@@ -540,11 +546,22 @@ fn compare(
         }
     }
     // No lockfile has the scripts of a directory.
-    let scripts = programs_on_host(session, &built.directory_programs);
+    let scripts = asking(&built.directory_programs);
     let known = approved.names.get(LOCAL_PACKAGES);
     let known = known.cloned().unwrap_or_default();
     new.extend(new_programs(LOCAL_PACKAGES, &scripts, &known));
     new
+}
+
+/// Returns the names of the programs of tools that the project does not ask for any more.
+fn programs_of_gone(project: &Project, approved: &ApprovedPrograms) -> BTreeSet<String> {
+    let mut programs = BTreeSet::new();
+    for tool in project.removed_tools() {
+        programs.extend(approved.names.get(tool).into_iter().flatten().cloned());
+        let tool = tool.parse::<Tool>().ok();
+        programs.extend(tool.map(|tool| tool.name.to_string()));
+    }
+    programs
 }
 
 fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<NewName> {
@@ -660,7 +677,7 @@ pub fn unapproved(
         return Ok(Vec::new());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
-    Ok(compare(session, &mut approved, inputs, built))
+    Ok(compare(session, project, &mut approved, (inputs, built)))
 }
 
 /// Approves names.

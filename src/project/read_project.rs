@@ -25,6 +25,7 @@ use super::{
     reader::{
         Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, UNAPPROVED_SIZE, UNKNOWN_AT_PROMPT_SIZE,
     },
+    removed_tools,
     repository::{ClaimedRepositories, Repository},
     watch::Watched,
 };
@@ -183,6 +184,7 @@ impl FoundProject {
             facts: Approval::default(),
             before: self.approval,
             approved_at: None,
+            removed_tools: BTreeSet::new(),
             build_permission: BuildPermission::default(),
         }
     }
@@ -216,8 +218,13 @@ impl FoundProject {
             let manifest = &project.facts.manifest;
             let own = self.approval.iter().filter(|_| !self.denied);
             let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
+            let lacks_only_tools = self.approval.as_ref().is_some_and(|approval| {
+                !self.denied
+                    && project.unread.is_empty()
+                    && removed_tools::in_manifests(&approval.manifest, manifest).is_some()
+            });
             let mut approvals = own.chain(elsewhere);
-            if !approvals.any(|approval| approval.manifest == *manifest) {
+            if !lacks_only_tools && !approvals.any(|approval| approval.manifest == *manifest) {
                 project.refuse_faulty()?;
                 return Ok(project);
             }
@@ -296,6 +303,7 @@ impl FoundProject {
             facts: Approval::default(),
             before: self.approval.clone(),
             approved_at: None,
+            removed_tools: BTreeSet::new(),
             build_permission: BuildPermission::default(),
         })
     }
@@ -352,11 +360,18 @@ impl Project {
             Some(self.place.root.clone())
         } else {
             let same = elsewhere.iter().find(|one| is_same(&one.approval));
-            same.map(|one| one.root.clone())
+            let same = same.map(|one| one.root.clone());
+            same.or_else(|| {
+                // A file that cannot be read takes its tools away only until it is mended.
+                let before = self.before.as_ref().filter(|_| self.unread.is_empty())?;
+                self.removed_tools = removed_tools::find(before, &self.facts)?;
+                Some(self.place.root.clone())
+            })
         };
         let is_allowed = self.ruling == Some(Ruling::Allowed) || self.approved_at.is_some();
         if denied || !is_allowed {
             self.approved_at = None;
+            self.removed_tools.clear();
             return;
         }
         // A file that was never fetched was not approved, although the facts about the others match.

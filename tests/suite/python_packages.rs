@@ -2134,6 +2134,31 @@ fn programs_of_the_first_packages_ask_no_question_of_their_own() {
 }
 
 #[test]
+fn a_script_in_place_of_a_tool_that_is_gone_needs_approval() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_program(&server, "rust-just", "just", &["1.40.0"]);
+    serve_pure(&server, &[pure("stand-in", "1.0", &[], &["just"])]);
+    sandbox.write("requirements.txt", "tester\n");
+    sandbox.write(".tool-versions", "just 1.40.0\n");
+    sandbox.allow();
+    let just = ["run", "--", "just", "--version"];
+    assert_eq!(sandbox.devsh(&just).success().stdout, "just 1.40.0\n");
+    fs::remove_file(sandbox.project().join(".tool-versions")).unwrap();
+    sandbox.write("requirements.txt", "tester\nstand-in\n");
+    sandbox.devsh(&just).code(3).error(&[
+        "has programs that you have not approved: `just` of `Python packages`",
+        "or tools that you approved and that are gone",
+    ]);
+    let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
+    assert!(allowed.contains("- shell dev tool just"), "{allowed}");
+    let stand_in = "stand-in 1.0 --version\n";
+    assert_eq!(sandbox.devsh(&just).success().stdout, stand_in);
+}
+
+#[test]
 fn a_package_of_a_package_without_a_wheel_is_built_after_a_question() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -57,6 +57,68 @@ fn a_tool_that_another_file_adds_needs_approval_and_its_version_does_not() {
 }
 
 #[test]
+fn a_tool_that_goes_needs_no_approval() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        serve_tool(&server, "ruff", &["0.12.4"]);
+        serve_tool(&server, "pyrefly", &["1.0.0"]);
+        let sandbox = Sandbox::new().served_by(&server);
+        let both = "[tools]\nruff = \"0.12.4\"\n\"pipx:pyrefly\" = \"1.0.0\"\n";
+        let mise = |text: &str| sandbox.write("mise.toml", text);
+        mise(both);
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        mise("[tools]\nruff = \"0.12.4\"\n");
+        let run = |tool: &str| sandbox.devsh(&["run", "--", tool, "--version"]);
+        assert_eq!(run("ruff").success().stdout, "ruff 0.12.4\n");
+        run("pyrefly").code(127);
+        let seen = pty.type_line("true");
+        assert!(!seen.contains("left") && !seen.contains("review"), "{seen}");
+        assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+        assert_ne!(pty.run("pyrefly --version").trim(), "pyrefly 1.0.0");
+        let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+        assert!(shown.contains("- shell dev tool pypi:pyrefly"), "{shown}");
+        // It is still approved.
+        mise(both);
+        assert_eq!(run("pyrefly").success().stdout, "pyrefly 1.0.0\n");
+        // After a review without it, it asks.
+        mise("[tools]\nruff = \"0.12.4\"\n");
+        sandbox.allow();
+        mise(both);
+        run("ruff").code(3).error(&["has changed", "`mise.toml`"]);
+    });
+}
+
+#[test]
+fn only_tools_go_without_an_approval() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let text = "[tools]\nruff = \"0.12\"\nuv = \"0.9\"\n[env]\nA = \"1\"\n[aliases]\nt = \"ruff\"\n\
+         [hooks]\nenter = \"true\"\n[shells.lint]\ntools = { uv = { unset = true } }\n";
+    serve_tool(&server, "uv", &["0.9.0"]);
+    let sandbox = Sandbox::new().served_by(&server).manifest(text);
+    sandbox.allow();
+    let run = || sandbox.devsh(&["run", "--", "ruff", "--version"]);
+    for gone in [
+        "A = \"1\"\n",
+        "t = \"ruff\"\n",
+        "enter = \"true\"\n",
+        // `lint` gets a tool.
+        "tools = { uv = { unset = true } }\n",
+    ] {
+        sandbox.write("devshell.toml", text.replace(gone, ""));
+        run().code(3).error(&["has changed since you allowed it"]);
+    }
+    let without = text.replace("uv = \"0.9\"\n", "");
+    sandbox.write("devshell.toml", &without);
+    run().success();
+    // A file that cannot be read takes nothing away.
+    sandbox.write("devshell.toml", "[tools\n");
+    run().code(125);
+}
+
+#[test]
 fn a_manifest_that_comes_or_goes_is_named_alone() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
@@ -85,9 +147,10 @@ fn a_manifest_that_comes_or_goes_is_named_alone() {
     );
     sandbox.allow();
     fs::remove_file(sandbox.project().join("mise.toml")).unwrap();
+    sandbox.write(".tool-versions", "just 1.40.0\n");
     let seen = refused();
     assert!(
-        seen.contains("since you allowed it: `mise.toml` is gone\n"),
+        seen.contains("since you allowed it: `.tool-versions`, `mise.toml` is gone\n"),
         "{seen}"
     );
 }
@@ -1003,7 +1066,10 @@ fn allow_shows_a_line_for_each_input_that_status_calls_changed() {
         let status = sandbox.devsh(&["status"]).stdout;
         let is_changed = status.contains("changed since it was allowed");
         let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
-        assert_eq!(is_changed, !shown.is_empty(), "{step}: {status}\n{shown}");
+        // Tools that are gone are listed, but they need no approval.
+        let is_removal = |line: &str| line.starts_with("- shell ") && line.contains(" tool ");
+        let asks = !shown.lines().all(is_removal);
+        assert_eq!(is_changed, asks, "{step}: {status}\n{shown}");
         changes += u32::from(is_changed);
         // Nothing serves the tools, so no build succeeds. The approval counts.
         sandbox.devsh(&["allow", "--offline"]);
