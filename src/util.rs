@@ -17,6 +17,7 @@ pub mod parallel;
 pub mod paths;
 pub mod pid_namespace;
 pub mod redact;
+pub mod repository_tops;
 pub mod secret_key;
 pub mod terminal_text;
 pub mod vars;

@@ -16,7 +16,10 @@ use super::{
     locate::{MANIFEST, ProjectKind},
     reader::{peek, peek_at_most},
 };
-use crate::{config::Remote, util::files};
+use crate::{
+    config::Remote,
+    util::{files, repository_tops::repository_tops},
+};
 
 /// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
 pub const MAX_REPOSITORIES: usize = 16;
@@ -74,19 +77,13 @@ impl Repository {
     }
 
     /// Returns whether another repository is around the worktree that has the project at `root`: any program can put such
-    /// a worktree there and give it any remotes. A repository that holds the home directory does not count, because all
-    /// worktrees of the user are in it.
+    /// a worktree there and give it any remotes.
     pub fn is_nested(&self, root: &Path, home: Option<&Path>) -> bool {
-        let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
         let Some(top) = self.top(root) else {
             return true;
         };
-        top.ancestors().skip(1).any(|directory| {
-            let holds_home = home
-                .as_ref()
-                .is_some_and(|home| home.starts_with(directory));
-            !holds_home && directory.join(".git").symlink_metadata().is_ok()
-        })
+        let above = top.parent();
+        above.is_some_and(|above| repository_tops(above, home).next().is_some())
     }
 
     /// Returns the path of the index of the worktree that has the project at `root`.

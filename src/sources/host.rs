@@ -22,7 +22,9 @@ use crate::{
     package::{Source, Tool, Version},
     util::{
         child_process::{self, ChildLimits, Outcome},
-        parallel, vars,
+        parallel,
+        repository_tops::repository_tops,
+        vars,
     },
 };
 
@@ -74,15 +76,9 @@ pub struct HostSearch<'a> {
 }
 
 /// Returns the top of the Git repositories around a project, whose programs come with the project: the outermost, as a
-/// project can be in a submodule. A repository that holds the home directory is none: programs of the user are in it.
+/// project can be in a submodule.
 fn source_tree<'r>(root: &'r Path, home: Option<&Path>) -> &'r Path {
-    let home = home.map(|home| fs::canonicalize(home).unwrap_or_else(|_| home.to_owned()));
-    let holds_home = |top: &Path| home.as_ref().is_some_and(|home| home.starts_with(top));
-    let tops = root.ancestors().filter(|top| {
-        let is_repository = top.join(".git").symlink_metadata().is_ok();
-        is_repository && top.parent().is_some() && !holds_home(top)
-    });
-    tops.last().unwrap_or(root)
+    repository_tops(root, home).last().unwrap_or(root)
 }
 
 /// Returns the versions of `tool` on the machine, each once.
