@@ -21,7 +21,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -42,6 +42,8 @@ use signing::PublicKey;
 
 /// The interval at which a waiting command checks whether a cache has failed.
 const LOOK: Duration = Duration::from_millis(20);
+/// The longest wait for the answer to one question. The client's own timeouts start again with every byte.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The parts of the process that all caches use.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +59,19 @@ pub struct CacheServices<'a> {
 }
 
 /// The caches of the settings, and those of the project that a command works for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Caches {
     all: RwLock<Vec<Arc<Cache>>>,
+    patience: Duration,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            all: RwLock::default(),
+            patience: PATIENCE,
+        }
+    }
 }
 
 /// A cache that is read.
@@ -210,7 +222,8 @@ impl Caches {
         all.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns a built object that a trusted key signed for this system.
+    /// Returns a built object that a trusted key signed for this system. A cache with a record that is not valid is left
+    /// out.
     pub fn find_object(
         &self,
         object: &str,
@@ -225,15 +238,15 @@ impl Caches {
                 let Some(text) = backend.read(&name, signed_record::LIMIT)? else {
                     continue;
                 };
-                // A record of another key, of another object or of another system is none.
-                if let Some((record, _)) = SharedRecord::verify(&text, &cache.keys)
-                    && record.object == object
-                    && record.platform == platform
-                    && accepts(&record)
-                {
+                let verified = SharedRecord::verify(&text, &cache.keys);
+                let Some((record, _)) = verified.filter(|(record, _)| record.object == object)
+                else {
+                    return Err(Error::Record { key: name });
+                };
+                if record.platform == platform && accepts(&record) {
                     return Ok(Some(record));
                 }
-                tracing::warn!(cache = cache.name, %name, "this record is not used");
+                tracing::warn!(cache = cache.name, %name, "this record is for other machines");
             }
             Ok(None)
         })?;
@@ -270,12 +283,20 @@ impl Caches {
             });
         }
         let mut found = None;
+        let asked = Instant::now();
         while !pending.is_empty() && found.is_none() {
             match receiver.recv_timeout(LOOK) {
                 Ok((cache, Some(answer))) => found = Some((cache, answer)),
                 Ok((cache, None)) => pending.retain(|one| !Arc::ptr_eq(one, &cache)),
-                // A failure that another request had counts for this one.
-                Err(RecvTimeoutError::Timeout) => pending.retain(|one| one.is_usable()),
+                Err(RecvTimeoutError::Timeout) => {
+                    if asked.elapsed() >= self.patience {
+                        for cache in &pending {
+                            cache.leave_out("its answer takes too long".to_owned());
+                        }
+                    }
+                    // A failure that another request had counts for this one.
+                    pending.retain(|one| one.is_usable());
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -367,3 +388,6 @@ impl Cache {
 pub fn download_directory(cache: &Path) -> PathBuf {
     cache.join("downloads")
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,9 @@ pub enum Error {
     /// The answer of a server has another form.
     #[error("its answer is not valid: {}", shorten(.reason))]
     Answer { reason: String },
+    /// The record of an object has no signature of a trusted key, or is that of another object.
+    #[error("`{key}` has no valid signature")]
+    Record { key: CacheKey },
     /// The settings of the cache are incomplete.
     #[error("{reason}")]
     Settings { reason: String },

@@ -120,3 +120,46 @@ fn a_part_from_another_cache_is_not_signed() {
     assert_eq!(builds(&second), 0);
     assert!(!own.path().join("objects").exists(), "{pushed}");
 }
+
+#[test]
+fn a_cache_with_a_record_that_is_not_valid_is_asked_no_more() {
+    let Some(team) = Team::new() else { return };
+    let with = serve_native(&team);
+    team.builder.write("devshell.toml", with("\"native\""));
+    team.builder.devsh(&["lock", "--trust"]).success();
+    let cache = team.web_cache();
+    let web = &cache.server;
+    let records = web.paths("/cache/objects/");
+    assert_eq!(records.len(), 2, "the packages, and the wheel: {records:?}");
+    let other = Sandbox::new();
+    let other = other.devsh(&["cache", "key", "new", "team-1"]).success();
+    let broken = |key: &str, content: &dyn Fn(&str) -> Vec<u8>| {
+        let whole: Vec<_> = records.iter().map(|path| web.content(path)).collect();
+        let changed: Vec<_> = records.iter().map(|path| content(path)).collect();
+        for (path, changed) in records.iter().zip(changed) {
+            web.serve(path, changed);
+        }
+        let second = team.second(&cache.settings(key));
+        web.requests();
+        let code = "import native; print(native.VALUE)";
+        let run = ["run", "--locked", "--trust", "--", "python", "-c", code];
+        let ran = second.devsh(&run).success();
+        assert_eq!(ran.stdout, "7\n", "{ran}");
+        assert_eq!(ran.stderr.matches("is not used").count(), 1, "{ran}");
+        let mut asked = web.requests();
+        asked.retain(|one| one.contains("/objects/"));
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        for (path, whole) in records.iter().zip(whole) {
+            web.serve(path, whole);
+        }
+    };
+    let key = &cache.key;
+    broken(key, &|_| vec![b'x'; 4 << 20]);
+    broken(key, &|_| b"{}".to_vec());
+    let swapped = |path: &str| {
+        let other = records.iter().find(|other| *other != path);
+        web.content(other.expect("there are two"))
+    };
+    broken(key, &swapped);
+    broken(other.stdout.trim(), &|path| web.content(path));
+}
