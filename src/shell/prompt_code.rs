@@ -40,8 +40,8 @@ impl PromptCode<'_> {
     /// Returns the words in the place of a command, in this code and in all functions that it names.
     pub fn command_words(&self) -> BTreeSet<String> {
         let mut words = Words::default();
-        Scanner::new(self.commands, &mut words).commands(None, 0);
-        Scanner::new(self.texts, &mut words).text(None, 0);
+        Scanner::new(&join_lines(self.commands), &mut words).commands(None, 0);
+        Scanner::new(&join_lines(self.texts), &mut words).text(None, 0);
         let mut functions = listed_functions(self.functions);
         let mut reached: Vec<String> = words.all.iter().cloned().collect();
         while let Some(name) = reached.pop() {
@@ -49,12 +49,26 @@ impl PromptCode<'_> {
                 continue;
             };
             let mut own = Words::default();
-            Scanner::new(&body, &mut own).commands(None, 0);
+            Scanner::new(&join_lines(&body), &mut own).commands(None, 0);
             reached.extend(own.all);
             words.commands.extend(own.commands);
         }
         words.commands
     }
+}
+
+/// Removes each backslash with the line break after it.
+fn join_lines(code: &str) -> String {
+    let mut joined = String::with_capacity(code.len());
+    let mut rest = code.chars();
+    while let Some(next) = rest.next() {
+        let escaped = if next == '\\' { rest.next() } else { None };
+        if escaped != Some('\n') {
+            joined.push(next);
+            joined.extend(escaped);
+        }
+    }
+    joined
 }
 
 /// Reads a list of functions. Each begins with a line that has its name, and ends with the line `}` before the next one.
@@ -133,6 +147,9 @@ impl<'a> Scanner<'a> {
                 '\n' | ';' | '&' | '|' | '{' | '}' => {}
                 _ => {
                     let word = self.word(end, depth);
+                    if self.is_descriptor(&word) {
+                        continue;
+                    }
                     self.words.all.insert(word.clone());
                     if !starts {
                         continue;
@@ -154,6 +171,12 @@ impl<'a> Scanner<'a> {
             self.rest.next();
             starts = true;
         }
+    }
+
+    /// Returns whether a word is the number of a redirection, as in `2>file`.
+    fn is_descriptor(&mut self, word: &str) -> bool {
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && self.rest.peek().is_some_and(|next| "<>".contains(*next))
     }
 
     /// Reads `>file`, `2>&1` without the number, and `<(commands)`.
@@ -274,6 +297,12 @@ mod tests {
             ("{ a; } ; (b) & c", "a b c"),
             ("time -p a x; nocorrect b", "a b"),
             ("\\git x", "\\git"),
+            (">x a b", "a"),
+            ("2>/dev/null git x; 2>&1 </dev/null ls y", "git ls"),
+            ("a 2>&1 b; 2 >x c", "2 a"),
+            ("g\\\nit x \\\n y", "git"),
+            ("\\\ngit x\\\\\nls", "git ls"),
+            ("$(2>x g\\\nit)", "$ git"),
             ("PS1='a; b $(git x)$ '; ls", "git ls"),
         ] {
             assert_eq!(found(code, "", ""), commands, "{code}");

@@ -468,19 +468,21 @@ fn an_alias_does_not_run_in_the_prompt() {
     for_each_shell(|shell| {
         let sandbox = with(
             "[env]\nACTIVE = \"yes\"\n[aliases]\nword = \"touch ~/ran; true\"\ndeep = \"touch ~/ran; true\"\n\
-             chain = \"touch ~/ran; true\"\nhere = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
+             chain = \"touch ~/ran; true\"\nhere = \"touch ~/ran; true\"\nredir = \"touch ~/ran; true\"\n\
+             split = \"touch ~/ran; true\"\nother = \"word\"\nhi = \"echo hi\"\n",
         );
         let rc = match shell {
             HostShell::Bash => {
                 "word() { :; }; inner() { local b=$(word x); A=`deep x`; }; deep() { :; }\n\
                  outer() { inner; }; PROMPT_COMMAND='case x in x) A=\"b c\" word x;; esac; outer'\n\
                  chain() { :; }; here() { :; }; alias a=chain; PS1='$(a)'$PS1; text() { cat >/dev/null <<X\n}\nX\n local b=$(here); }\n\
-                 PROMPT_COMMAND+=';text'"
+                 redir() { :; }; split() { :; }; PROMPT_COMMAND+=$';text; 2>&1 </dev/null redir; sp\\\\\nlit'"
             }
             HostShell::Zsh => {
                 "word() { :; }; deep() { :; }; setopt prompt_subst; RPROMPT='$(A=b word x)'\n\
                  inner() { local b=$(deep x); }; outer() { inner }; precmd_functions+=(outer)\n\
-                 chain() { :; }; here() { :; }; alias a=chain; RPROMPT+='$(a)'; zle-line-init() { local b=$(here) }; zle -N zle-line-init"
+                 chain() { :; }; here() { :; }; alias a=chain; RPROMPT+='$(a)'\n\
+                 redir() { :; }; split() { :; }; RPROMPT+='$(2>/dev/null redir)'$'$(sp\\\\\nlit)'; zle-line-init() { local b=$(here) }; zle -N zle-line-init"
             }
             HostShell::Fish => {
                 "function word; end; function fish_right_prompt; word x; end; function caller; word; end\n\
@@ -493,7 +495,7 @@ fn an_alias_does_not_run_in_the_prompt() {
         assert_eq!(pty.run("hi"), "hi\n");
         let ran = sandbox.home().join("ran");
         assert!(!ran.exists(), "the prompt ran the alias");
-        for name in ["word", "deep", "chain", "here"] {
+        for name in ["word", "deep", "chain", "here", "redir", "split"] {
             let line =
                 format!("alias `{name}` is left out: the code of your prompt runs a command");
             assert_eq!(shown.contains(&line), shell != HostShell::Fish, "{shown}");
