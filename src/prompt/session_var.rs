@@ -8,8 +8,10 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -196,17 +198,44 @@ pub fn files(state: &Path) -> PathBuf {
     state.join("sessions")
 }
 
-/// Removes stored sessions that were last used before `since`.
+/// Removes stored sessions that were last used before `since` and that no process has in its environment.
 ///
 /// `since` is the time of the oldest activation among the running host shells.
 pub fn prune(state: &Path, since: SystemTime) {
-    for entry in fs::read_dir(files(state)).into_iter().flatten().flatten() {
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        if written.is_ok_and(|written| written < since) {
+    let is_old = |path: &PathBuf| {
+        let written = path.metadata().and_then(|metadata| metadata.modified());
+        written.is_ok_and(|written| written < since)
+    };
+    let mut unused = files::list(&files(state)).unwrap_or_default();
+    unused.retain(is_old);
+    if unused.is_empty() {
+        return;
+    }
+    let used = sessions_of_processes();
+    for path in unused {
+        if !used.contains(path.as_os_str().as_bytes()) {
             // A file that stays uses little space.
-            let _left = fs::remove_file(entry.path());
+            let _left = fs::remove_file(path);
         }
     }
+}
+
+/// Returns the values of `DEVSH_DIFF` with which the processes of the user were started, on Linux. An editor or a
+/// terminal multiplexer can outlive the host shell that started it.
+fn sessions_of_processes() -> BTreeSet<Vec<u8>> {
+    let prefix = format!("{}=", vars::DEVSH_DIFF);
+    let processes = files::list(Path::new("/proc")).unwrap_or_default();
+    // Those of other users, and those that have just ended, cannot be read.
+    let environments = processes
+        .iter()
+        .filter_map(|process| files::read_own(&process.join("environ"), LIMIT).ok()?);
+    let mut sessions = BTreeSet::new();
+    for environment in environments {
+        let values = environment.split(|byte| *byte == 0);
+        let values = values.filter_map(|entry| entry.strip_prefix(prefix.as_bytes()));
+        sessions.extend(values.map(<[u8]>::to_vec));
+    }
+    sessions
 }
 
 /// Stores a session in a private file. The name is a digest of the content, so it is written once. The mtime is the

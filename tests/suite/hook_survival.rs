@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
+use crate::support::{
+    HostShell, Pty, Sandbox, for_each_shell,
+    sandbox::{DEVSH, write},
+};
 
 const MANIFEST: &str =
     "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo hi\"\n";
@@ -139,6 +142,25 @@ fn huge_environments_are_carried() {
         pty.leave();
         pty.snapshot().assert_restores(&before);
     });
+}
+
+#[test]
+fn garbage_collection_keeps_the_session_of_a_running_process() {
+    let sandbox = Sandbox::new().env("LONG", "x".repeat(100 << 10));
+    let sandbox = sandbox.manifest("[env]\nLONG = \"short\"\n");
+    sandbox.allow();
+    // The host shell of an editor can have ended long ago.
+    let code = "touch -t 202001010000 \"$DEVSH_DIFF\"; (unset DEVSH_DIFF; exec \"$0\" gc >/dev/null)\n\
+                test -e \"$DEVSH_DIFF\" && echo kept";
+    let ran = sandbox
+        .devsh(&["run", "--", "sh", "-c", code, DEVSH])
+        .success();
+    if cfg!(target_os = "linux") {
+        assert_eq!(ran.stdout, "kept\n", "{ran}");
+    }
+    sandbox.devsh(&["gc"]).success();
+    let directory = sandbox.home().join(".local/state/devsh/sessions");
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
 }
 
 #[test]
