@@ -181,8 +181,8 @@ impl FromStr for PythonRequirement {
     }
 }
 
-/// Returns a requirement of a list that its locked packages do not meet. A lockfile alone cannot leave the requirements,
-/// and it can leave out only those in `optional`.
+/// Returns a requirement or constraint of a list that its locked packages do not meet. A lockfile alone cannot leave
+/// them, and it can leave out only the requirements in `optional`.
 pub fn find_unmet<'k>(
     key: &'k PythonKey,
     set: &PythonSet,
@@ -201,11 +201,18 @@ pub fn find_unmet<'k>(
     let is_met = |requirement: &PythonRequirement, all: &[(&str, PythonRequirement)]| {
         locked.iter().all(|one| admits(requirement, one, all))
     };
-    let VersionBounds { asked, overriding } = &bounds;
+    let VersionBounds {
+        asked,
+        overriding,
+        constraints,
+    } = &bounds;
     let mut unmet = asked.iter();
     let unmet = unmet.find(|(_, one)| is_missing(one) || !is_met(one, asked));
-    let replaced = || overriding.iter().find(|(_, one)| !is_met(one, overriding));
-    unmet.or_else(replaced).map(|(text, _)| *text)
+    let bounding = || {
+        let mut lists = [overriding, constraints].into_iter();
+        lists.find_map(|all| all.iter().find(|(_, one)| !is_met(one, all)))
+    };
+    unmet.or_else(bounding).map(|(text, _)| *text)
 }
 
 /// Returns a set without the packages that a requirement of the list does not admit.
@@ -216,7 +223,7 @@ pub fn admitted_packages(key: &PythonKey, set: &PythonSet) -> PythonSet {
         let Ok(locked) = package.requirement.parse::<PythonRequirement>() else {
             return false;
         };
-        let lists = [&bounds.asked, &bounds.overriding];
+        let lists = [&bounds.asked, &bounds.overriding, &bounds.constraints];
         let mut all = lists
             .iter()
             .flat_map(|all| all.iter().map(move |one| (all, one)));
@@ -230,6 +237,8 @@ struct VersionBounds<'k> {
     /// Those that are not replaced.
     asked: Vec<(&'k str, PythonRequirement)>,
     overriding: Vec<(&'k str, PythonRequirement)>,
+    /// Those without a condition: one with a condition bounds only some of the versions of its package.
+    constraints: Vec<(&'k str, PythonRequirement)>,
 }
 
 impl<'k> VersionBounds<'k> {
@@ -244,7 +253,10 @@ impl<'k> VersionBounds<'k> {
         let asked = key.requirements.iter();
         let asked = asked.filter(|text| !is_left_out(text) && !is_built_metadata(text));
         let asked = asked.filter_map(parse);
+        let constraints = key.constraints.iter().filter_map(parse);
+        let has_no_condition = |(_, one): &(&str, PythonRequirement)| one.marker_text().is_empty();
         Self {
+            constraints: constraints.filter(has_no_condition).collect(),
             asked: asked.filter(|(_, one)| !is_overridden(&one.name)).collect(),
             overriding,
         }

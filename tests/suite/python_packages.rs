@@ -1439,6 +1439,22 @@ fn constraints_bound_the_packages_of_a_list() {
         "{lockfile}"
     );
     sandbox.devsh(&["lock", "--check"]).success();
+    // A lockfile alone does not leave them.
+    let place = sandbox.project().join("devshell.lock");
+    let digest = |version: &str| {
+        let path = format!("/files/bounded-{version}-py3-none-any.whl");
+        sha256(&server.content(&path))
+    };
+    let moved = lockfile.replace("\"bounded==2.0\"", "\"bounded==3.0\"");
+    let moved = moved.replace(&digest("2.0"), &digest("3.0"));
+    assert_ne!(moved, lockfile);
+    fs::write(&place, moved).unwrap();
+    sandbox
+        .devsh(&["lock", "--check"])
+        .code(1)
+        .error(&["the locked Python packages do not meet `bounded<3`"]);
+    assert_eq!(python(&sandbox, bounded), "bounded 2.0\n");
+    assert_eq!(fs::read_to_string(&place).unwrap(), lockfile);
     // The bounds are part of what is asked for.
     sandbox.write("constraints.txt", "bounded==1.0\n");
     assert!(!sandbox.devsh(&["lock", "--check"]).status.success());
