@@ -50,7 +50,7 @@ pub use check::needed_host_variables;
 pub use composition_error::{CompositionError, Grant};
 pub use conda::{CondaRequest, PlacedRequirement};
 pub(crate) use document::{Node, NodeEntry, Value};
-pub use document::{Text, decode_utf16, parse_table};
+pub use document::{Text, VALUES, count_values, decode_utf16, parse_table};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, ExpectedKind, ValueKind};
 pub use extend_source::{ExtendSource, GitSource};

@@ -9,7 +9,10 @@ use toml::{
     de::{DeTable, DeValue, Deserializer},
 };
 
-use crate::util::conflict_marker::find_conflict_marker;
+use crate::{
+    manifest::{VALUES, count_values},
+    util::conflict_marker::find_conflict_marker,
+};
 
 use super::{
     conda, image_base,
@@ -18,10 +21,6 @@ use super::{
     problem::{Error, FORMAT, Problem, SpannedProblem},
     python, tool,
 };
-
-/// The most values of a lockfile. Each takes some hundred bytes of memory while the text is read. A hundred dev shells
-/// with as many tools have fewer.
-const VALUES: usize = 500_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,8 +53,7 @@ fn read(text: &str) -> Result<Lockfile, SpannedProblem> {
     if let Some(marker) = conflict_marker(text) {
         return Err(marker);
     }
-    let values = text.bytes().filter(|byte| b"=,[{".contains(byte)).count();
-    if values > VALUES {
+    if count_values(text.as_bytes()) > VALUES {
         return Err(Problem::TooLarge { limit: VALUES }.at(0..0));
     }
     let table = DeTable::parse(text).map_err(|error| syntax(text, &error))?;

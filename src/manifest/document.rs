@@ -14,6 +14,9 @@ use crate::{manifest::Error, util::conflict_marker::find_conflict_marker};
 
 /// The length of a conflict marker.
 const MARKER: usize = 7;
+/// The most values of a TOML file. Each takes some hundred bytes of memory while the text is read. A `uv.lock` of
+/// 10 MiB has fewer.
+pub const VALUES: usize = 500_000;
 
 /// A file's name and text, which places and errors refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +58,15 @@ pub(crate) struct NodeEntry<'t> {
     pub(crate) node: Node<'t>,
 }
 
+/// Returns a number that the values of a TOML text do not exceed, without parsing it.
+pub fn count_values(text: &[u8]) -> usize {
+    text.iter().filter(|byte| b"=,[{".contains(byte)).count()
+}
+
 /// Parses a TOML file that is not a manifest; `file` is its name in messages.
 pub fn parse_table(file: &str, bytes: &[u8]) -> Result<toml::Table, Error> {
     let text = Text::from_bytes(file, bytes)?;
+    text.refuse_too_many_values()?;
     toml::from_str(&text.content).map_err(|error| text.syntax(&error))
 }
 
@@ -127,8 +136,16 @@ impl Text {
 
     /// Returns the text parsed as TOML.
     pub(crate) fn toml(&self) -> Result<Node<'_>, Error> {
+        self.refuse_too_many_values()?;
         let table = DeTable::parse(&self.content).map_err(|error| self.syntax(&error))?;
         Ok(convert(0..0, DeValue::Table(table.into_inner())))
+    }
+
+    fn refuse_too_many_values(&self) -> Result<(), Error> {
+        if count_values(self.content.as_bytes()) > VALUES {
+            return Err(self.error(0..0, ErrorKind::TooManyValues { limit: VALUES }));
+        }
+        Ok(())
     }
 
     fn syntax(&self, error: &toml::de::Error) -> Error {

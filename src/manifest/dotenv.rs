@@ -11,6 +11,9 @@ use super::{
 };
 use crate::env::VarName;
 
+/// The most variables in all env files of a project.
+pub const VARIABLES: usize = 20_000;
+
 /// The content of an env file.
 #[derive(Debug, Default)]
 pub struct EnvFileContent {
@@ -20,8 +23,16 @@ pub struct EnvFileContent {
     pub left_out: Vec<Located<String>>,
 }
 
-/// Returns the content of an env file.
-pub fn parse(text: &Text) -> Result<EnvFileContent, Error> {
+impl EnvFileContent {
+    /// Returns the number of variables and of lines without an effect.
+    pub const fn lines(&self) -> usize {
+        self.variables.len() + self.left_out.len()
+    }
+}
+
+/// Returns the content of an env file with at most `left` lines that set something or have no effect: the rest of
+/// [`VARIABLES`].
+pub fn parse(text: &Text, left: usize) -> Result<EnvFileContent, Error> {
     let content = text.as_str();
     let mut found = EnvFileContent::default();
     let mut at = if content.starts_with('\u{feff}') {
@@ -36,6 +47,13 @@ pub fn parse(text: &Text) -> Result<EnvFileContent, Error> {
         if statement.is_empty() || statement.starts_with('#') {
             at += line.len() + 1;
             continue;
+        }
+        if found.lines() >= left {
+            let kind = CompositionError::TooMuch {
+                counted: "the number of variables in env files",
+                limit: VARIABLES,
+            };
+            return Err(text.error(start..start + statement.len(), kind));
         }
         let exported = statement
             .strip_prefix("export")
@@ -216,7 +234,9 @@ mod tests {
     use super::*;
 
     fn read(content: &str) -> Result<Vec<(String, String, u32)>, Error> {
-        let variables = parse(&Text::new(".env", content))?.variables.into_iter();
+        let variables = parse(&Text::new(".env", content), VARIABLES)?
+            .variables
+            .into_iter();
         Ok(variables
             .map(|(name, value)| (name.to_string(), value.value.to_string(), value.origin.line))
             .collect())
@@ -279,7 +299,7 @@ mod tests {
     #[test]
     fn a_name_that_no_project_can_set_costs_its_own_line() {
         let content = "A=1\nUID='1\n2'\nmy.name=x\n1A=1\nexport PWD=/\nEMPTY\nB=2\n";
-        let found = parse(&Text::new(".env", content)).unwrap();
+        let found = parse(&Text::new(".env", content), VARIABLES).unwrap();
         let names: Vec<&str> = found
             .variables
             .iter()

@@ -36,7 +36,10 @@ impl Error {
 
     /// Returns whether the file cannot be read at all, for any tool.
     pub(super) const fn is_about_file(&self) -> bool {
-        matches!(self.kind, ErrorKind::Syntax { .. } | ErrorKind::Conflict)
+        matches!(
+            self.kind,
+            ErrorKind::Syntax { .. } | ErrorKind::Conflict | ErrorKind::TooManyValues { .. }
+        )
     }
 
     /// Returns the error without any text of its file, which may have secrets.
@@ -48,6 +51,7 @@ impl Error {
         let kind = match self.kind {
             kind @ (ErrorKind::NotText
             | ErrorKind::Conflict
+            | ErrorKind::TooManyValues { .. }
             | ErrorKind::UnknownKey { .. }
             | ErrorKind::WrongType { .. }
             | ErrorKind::Composition(_)
@@ -95,6 +99,9 @@ pub enum ErrorKind {
     /// The file has bytes that are not text.
     #[error("not UTF-8 text")]
     NotText,
+    /// More values than any such file needs.
+    #[error("it has more than {limit} values")]
+    TooManyValues { limit: usize },
     /// A key that the table cannot have.
     #[error("unknown key `{key}` in {}", shown_table(table))]
     UnknownKey {

@@ -28,6 +28,8 @@ use super::{
 const DEPTH: usize = 16;
 /// The most files that may make up a manifest.
 const FILES: usize = 256;
+/// The most values of the manifests of a project together, before they are merged.
+const VALUES: usize = 100_000;
 /// The most env files of a project, because each idle prompt checks them all.
 const ENV_FILES: usize = 256;
 
@@ -72,6 +74,10 @@ pub(super) struct LayerStack<'i> {
     known: BTreeMap<String, BTreeSet<usize>>,
     /// The env files that were read or found absent.
     env_files: BTreeSet<String>,
+    /// The number of values in the manifests that were read.
+    values: usize,
+    /// The number of variables in the env files that were read.
+    variables: usize,
     /// The files that are being read, outermost first.
     open: Vec<String>,
     personal: bool,
@@ -107,6 +113,8 @@ impl<'i> LayerStack<'i> {
             },
             known: BTreeMap::new(),
             env_files: BTreeSet::new(),
+            values: 0,
+            variables: 0,
             open: Vec::new(),
             personal: false,
         }
@@ -179,6 +187,17 @@ impl<'i> LayerStack<'i> {
                 CompositionError::TooMuch {
                     counted,
                     limit: FILES,
+                },
+            ));
+        }
+        self.values += manifest::count_values(&bytes);
+        if self.values > VALUES {
+            let counted = "the number of values in all manifests";
+            return Err(fault(
+                file,
+                CompositionError::TooMuch {
+                    counted,
+                    limit: VALUES,
                 },
             ));
         }
@@ -314,10 +333,12 @@ impl<'i> LayerStack<'i> {
                 layer.env_files.insert(path, Vec::new());
             } else if let Some(bytes) = bytes {
                 let text = Text::from_bytes(&path, &bytes)?;
+                let content = dotenv::parse(&text, dotenv::VARIABLES - self.variables)?;
+                self.variables += content.lines();
                 let dotenv::EnvFileContent {
                     variables,
                     left_out,
-                } = dotenv::parse(&text)?;
+                } = content;
                 let notes = left_out.into_iter().map(|line| PresetNote {
                     origin: line.origin,
                     message: line.value,

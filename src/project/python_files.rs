@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     manifest::{
-        self, Manifest, Needs, Node, PYTHON_LOCKS, PythonLockFormat, Text, group_lists,
+        self, ErrorKind, Manifest, Needs, Node, PYTHON_LOCKS, PythonLockFormat, Text, group_lists,
         presets::{PresetNote, WorkspaceMembers},
     },
     python::{
@@ -35,6 +35,8 @@ const PIPFILE: &str = "Pipfile";
 const SETUP: [&str; 2] = ["setup.cfg", "setup.py"];
 /// Most lists of requirements that are read for one lockfile.
 const MAX_LISTS: usize = 64;
+/// Most words in these lists together. A list of 500 packages with the digests of all their files has 50,000.
+const LIST_WORDS: usize = 100_000;
 
 /// One Python lockfile and the files in its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,6 +233,24 @@ fn find_setup(files: &mut Inputs, folder: &str) -> Result<Option<(&'static str, 
     Ok(None)
 }
 
+/// The number of words in the lists of requirements of a lockfile.
+#[derive(Debug, Default)]
+struct ListSize(usize);
+
+impl ListSize {
+    /// Adds a list that is not parsed yet.
+    fn add(&mut self, list: &Text) -> Result<(), Error> {
+        self.0 += list.as_str().split_ascii_whitespace().count();
+        if self.0 > LIST_WORDS {
+            let message = format!(
+                "the lists of requirements have more than {LIST_WORDS} words together, and devsh reads no more"
+            );
+            return Err(list.error(0..0, ErrorKind::PythonLock(message)).into());
+        }
+        Ok(())
+    }
+}
+
 /// Reads the lists of the groups, whose names follow that of the list `main`, and every included list.
 fn read_lists(
     files: &mut Inputs,
@@ -238,8 +258,10 @@ fn read_lists(
     groups: &BTreeSet<String>,
     all: &mut LockFiles,
 ) -> Result<(), Error> {
+    let mut size = ListSize::default();
     let mut pending = Vec::new();
     if main == &**all.lock.file() {
+        size.add(&all.lock)?;
         pending.push(main.to_owned());
     }
     for group in groups {
@@ -257,6 +279,9 @@ fn read_lists(
         let Some(text) = files.data(&name)?.map(|bytes| decode_list(&name, &bytes)) else {
             continue;
         };
+        if name != main {
+            size.add(&text)?;
+        }
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let included = included_lists(&text).into_iter();
         pending.extend(included.map(|other| join_text(folder, &other)));

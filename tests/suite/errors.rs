@@ -153,6 +153,84 @@ fn conflict_markers_are_named_in_env_files_and_settings() {
     ]);
 }
 
+/// Files with their content.
+type FileTexts<'f> = &'f [(&'f str, String)];
+
+#[test]
+fn a_file_with_more_entries_than_any_project_needs_is_not_parsed() {
+    let lines = |line: &str, count: usize| format!("{line}\n").repeat(count);
+    let list = [
+        "[python]\nlock = \"requirements.txt\"\n",
+        "[python]\nlock = \"uv.lock\"\n",
+    ];
+    let project = format!(
+        "[project]\nname = \"x\"\ndependencies = [{}]\n",
+        "\"a\",".repeat(500_000)
+    );
+    let cases: [(&str, FileTexts<'_>, &[&str]); 4] = [
+        (
+            list[0],
+            &[
+                ("requirements.txt", lines("a", 60_000) + "-r more.txt\n"),
+                ("more.txt", lines("a==1", 40_000)),
+            ],
+            &["more.txt:1", "more than 100000 words"],
+        ),
+        (
+            list[1],
+            &[
+                ("pyproject.toml", project),
+                (
+                    "uv.lock",
+                    "version = 1\nrequires-python = \">=3.8\"\n".to_owned(),
+                ),
+            ],
+            &["pyproject.toml:1", "more than 500000 values"],
+        ),
+        (
+            "extends = [\"./one.toml\", \"./two.toml\"]\n",
+            &[
+                (
+                    "one.toml",
+                    format!(
+                        "[env]\nLIST = {{ prepend = [{}] }}\n",
+                        "\"a\",".repeat(60_000)
+                    ),
+                ),
+                (
+                    "two.toml",
+                    format!(
+                        "[env]\nLIST = {{ prepend = [{}] }}\n",
+                        "\"b\",".repeat(60_000)
+                    ),
+                ),
+            ],
+            &[
+                "devshell.toml:1",
+                "values in all manifests is more than the 100000",
+            ],
+        ),
+        (
+            "[env-files]\nload = [\".env\", \".env.two\"]\n",
+            &[
+                (".env", lines("A=1", 15_000)),
+                (".env.two", lines("B=1", 15_000)),
+            ],
+            &[
+                ".env.two:5001",
+                "variables in env files is more than the 20000",
+            ],
+        ),
+    ];
+    for (manifest, files, parts) in cases {
+        let sandbox = Sandbox::new().manifest(manifest);
+        for (name, content) in files {
+            sandbox.write(name, content);
+        }
+        sandbox.devsh(&["allow", "--show"]).error(parts);
+    }
+}
+
 #[test]
 fn a_variable_without_braces_is_explained() {
     let sandbox = Sandbox::new().manifest(
