@@ -115,8 +115,8 @@ impl<'a> WheelRequest<'a> {
 }
 
 impl Builder<'_> {
-    /// Returns the wheels of packages that the manifest lets run their own build, by package: from the store, from a
-    /// cache, or built now. A package without one is left to the installation, which reports its failure.
+    /// Returns the wheels of packages that may run their own build, by package: from the store, and if code may run now,
+    /// from a cache or built. A package without one is left to the installation, which reports its failure.
     pub(super) fn built_wheels(
         &self,
         request: &BuildRequest<'_>,
@@ -125,7 +125,7 @@ impl Builder<'_> {
         uv: &Uv<'_>,
     ) -> BTreeMap<String, BuiltWheel> {
         // Options can name other places for files, and force or forbid builds.
-        if !request.runs_package_code || !pins.options.is_empty() {
+        if !pins.options.is_empty() {
             return BTreeMap::new();
         }
         let may_build = |pin: &&PythonPin| {
@@ -158,6 +158,9 @@ impl Builder<'_> {
         let built = wanted.built(&inputs);
         if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Some(place);
+        }
+        if !request.runs_package_code {
+            return None;
         }
         if let Some(place) = self.receive(&built, &label) {
             return Some(place);

@@ -147,9 +147,10 @@ impl Uv<'_> {
             command.arg("--no-build");
         }
         for (name, wheel) in install.built {
-            command
-                .args(["--only-binary", name, "--find-links"])
-                .arg(&wheel.directory);
+            if build_allowed {
+                command.args(["--only-binary", name]);
+            }
+            command.arg("--find-links").arg(&wheel.directory);
         }
         self.install_lists(command, &list, place, meter)
     }

@@ -2118,6 +2118,62 @@ fn a_package_without_a_wheel_is_built_after_a_question() {
 }
 
 #[test]
+fn a_prompt_uses_packages_that_were_built_before() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        let evil = format!("evil==1.0 --hash=sha256:{}\n", serve_evil(&server));
+        let wheel = |file: &str, pin: &str| {
+            let digest = sha256(&server.content(&server.paths(file)[0]));
+            format!("{pin} --hash=sha256:{digest}\n")
+        };
+        let deep = wheel("deep-2.0", "deep==2.0");
+        sandbox.write("requirements.txt", format!("{evil}{deep}"));
+        sandbox.devsh(&["allow", "--yes"]).success();
+        let ran = sandbox.home().join("ran");
+        fs::remove_file(&ran).expect("it was built");
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let tester = wheel("tester-1.0", "tester==1.0");
+        sandbox.write("requirements.txt", format!("{evil}{deep}{tester}"));
+        pty.type_line("true");
+        until(&sandbox, |status| {
+            status["building"].is_null() && status["ready"] == true
+        });
+        pty.type_line("true");
+        assert_eq!(pty.run("tester x").trim(), "tester 1.0 x");
+        let code = "from importlib.metadata import version; print(version(\"evil\"))";
+        assert_eq!(pty.run(&format!("python -c '{code}'")).trim(), "1.0");
+        let status = sandbox.devsh(&["status", "--json"]).success().stdout;
+        assert!(status.contains("\"missing_parts\": []"), "{status}");
+        assert!(!ran.exists(), "no prompt builds a package");
+    });
+}
+
+#[test]
+fn an_old_build_backend_of_poetry_names_the_new_one() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let project = PROJECT.replace("\"backend\"", "\"poetry.masonry.api\"");
+    sandbox.write("pyproject.toml", project);
+    sandbox.write("poetry/masonry/api.py", "");
+    let hint = "replace both lines of `[build-system]`: `requires = [\"poetry-core\"]`, \
+                `build-backend = \"poetry.core.masonry.api\"`";
+    let allowed = sandbox.devsh(&["allow", "--yes"]).code(1);
+    assert!(
+        allowed.stderr.contains(&format!("hint: {hint}\n")),
+        "{allowed}"
+    );
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    let words = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(hint), "{status}");
+}
+
+#[test]
 fn programs_of_the_first_packages_ask_no_question_of_their_own() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -108,8 +108,13 @@ pub fn build_failed(
         Ok(match attempt {
             BuildAttempt::Resolved(set) => Ok((failed.key, set)),
             BuildAttempt::NeedsPermission(builds) => {
+                let build = if builds.len() == 1 {
+                    "its own build"
+                } else {
+                    "their own builds"
+                };
                 let failure = failed.failure.hint(format!(
-                    "`{}` asks whether {} may run its own build",
+                    "`{}` asks whether {} may run {build}",
                     session.command("allow"),
                     join_with_and(&in_backticks(&builds))
                 ));

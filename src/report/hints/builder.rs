@@ -11,6 +11,9 @@ use crate::{
 
 use super::{WITHOUT_MANIFEST, purpose};
 
+/// The build backend of projects that Poetry made before 1.1, as Python names it.
+const OLD_POETRY_BACKEND: &str = "'poetry.masonry.api'";
+
 impl From<&builder::Error> for Failure {
     fn from(error: &builder::Error) -> Self {
         let failure = Self::new(error.to_string());
@@ -91,7 +94,9 @@ impl From<&builder::Error> for Failure {
                     return output.iter().fold(failure, Self::detail);
                 }
                 if *is_permitted {
-                    return failure.hint("`devsh sync` builds it");
+                    return failure
+                        .note("no prompt builds a package")
+                        .hint("`devsh sync` builds it");
                 }
                 let names = packages.iter().map(|name| format!("\"{name}\""));
                 let names: Vec<String> = names.collect();
@@ -122,13 +127,29 @@ impl From<&builder::Error> for Failure {
             builder::Error::PythonVariable { name, .. } => {
                 failure.hint(format!("set it, for example with `export {name}=…`"))
             }
-            builder::Error::ProjectBuild { output }
-            | builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
+            builder::Error::ProjectBuild { output } => {
+                let failure = output.iter().fold(failure, Self::detail);
+                if output.iter().any(|line| line.contains(OLD_POETRY_BACKEND)) {
+                    add_poetry_hint(failure)
+                } else {
+                    failure
+                }
+            }
+            builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
             builder::Error::Source(error) => Self::from(&**error),
             builder::Error::Store(error) => Self::from(error),
             builder::Error::File(error) => Self::from(error),
         }
     }
+}
+
+fn add_poetry_hint(failure: Failure) -> Failure {
+    failure
+        .note("Poetry itself installs a project without this build backend, which makes no editable installs")
+        .hint(
+            "replace both lines of `[build-system]`: `requires = [\"poetry-core\"]`, \
+             `build-backend = \"poetry.core.masonry.api\"`",
+        )
 }
 
 /// Adds why a Python of the host replaces the locked one, and what ends that.
