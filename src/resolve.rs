@@ -41,6 +41,8 @@ pub enum Error {
         constraints: Vec<Constraint>,
         /// The closest versions, nearest first; empty if the source has no version.
         refused: Vec<Refusal>,
+        /// The oldest version, if what is asked for is older still.
+        oldest: Option<Version>,
         /// The suppliers that do not have it, if the tool has several.
         unused: Vec<UnusedSupplier>,
     },

@@ -8,7 +8,10 @@ use crate::{
     package::{Source, System, Tool, Version, describe_systems},
     report::failure::Failure,
     resolve::{self, HeldBack},
-    sources::{self, CandidateKey, Index, Lookup},
+    sources::{
+        self, CandidateKey, Index, Lookup,
+        host::{self, HostSearch},
+    },
 };
 
 use super::{
@@ -61,7 +64,7 @@ fn ask_and_resolve(
         let mut index = filled.map_err(unresolved)?;
         index.hold_to(pythons);
         let lockfile = resolve::resolve(requests, &index, previous, upgrade, sources.system)
-            .map_err(|error| no_version(&error))?;
+            .map_err(|error| no_version(session, requests, &error))?;
         Ok((index, lockfile))
     };
     let (mut index, mut lockfile) = choose(requests, previous, &[])?;
@@ -72,7 +75,7 @@ fn ask_and_resolve(
     let toolchains = python_tools::toolchains(&lockfile, ground);
     if index.hold_to_toolchains(&toolchains) {
         lockfile = resolve::resolve(requests, &index, previous, upgrade, sources.system)
-            .map_err(|error| no_version(&error))?;
+            .map_err(|error| no_version(session, requests, &error))?;
     }
     let implied = python_tools::implied(requests, &lockfile, ground);
     let more = choose(&implied, previous, &[])?;
@@ -215,12 +218,43 @@ fn ask_and_check(
     };
     let index = sources::fill(requests, lookup).map_err(|error| unresolved(&error, requests))?;
     resolve::resolve(requests, &index, previous, &Upgrade::None, sources.system)
-        .map_err(|error| no_version(&error))?;
+        .map_err(|error| no_version(session, requests, &error))?;
     Ok(())
 }
 
-fn no_version(error: &resolve::Error) -> Unresolved {
-    Unresolved::NoVersion(error.tool().clone(), Box::new(error.into()))
+fn no_version(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+    error: &resolve::Error,
+) -> Unresolved {
+    let tool = error.tool();
+    let mut failure = Failure::from(error);
+    if tool.source == Source::Python
+        && let Some(note) = describe_host_python(session, requests, tool)
+    {
+        failure = failure.note(note);
+    }
+    Unresolved::NoVersion(tool.clone(), Box::new(failure))
+}
+
+/// Returns why an interpreter of the machine that a request admits is not used, if there is one.
+fn describe_host_python(
+    session: &Session<'_>,
+    requests: &[NamedRequest],
+    tool: &Tool,
+) -> Option<String> {
+    let request = &requests.iter().find(|one| one.tool == *tool)?.request;
+    let place = session.place().ok()?;
+    let (env, directories) = (&session.context.env, &session.context.directories);
+    let search = HostSearch::for_project(env, directories, &place.root);
+    let found = host::find(tool, &search, &|version| request.admits(version));
+    let fitting = found.iter().find(|one| request.admits(&one.version))?;
+    let (_, program) = fitting.programs.first()?;
+    Some(format!(
+        "`{}` is {}, but a lockfile has only versions that every machine can get",
+        session.display(program),
+        fitting.version
+    ))
 }
 
 /// Resolves `requests` as [`resolve_requests`] does. A tool of directories below the root that no source has in a

@@ -18,6 +18,8 @@ use super::{query_versions, session::Session};
 
 /// The largest number of versions in a result.
 const VERSIONS: usize = 10;
+/// The number of versions before the newest one that a listing shows.
+const SHOWN_EARLIER: usize = 3;
 
 /// One tool. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -30,8 +32,11 @@ pub struct SearchResult {
     pub source: String,
     pub package: String,
     pub newest: Option<String>,
-    /// The newest versions, newest first.
+    /// The newest versions, newest first; of Python the newest of each minor version.
     pub versions: Vec<String>,
+    /// The number of versions before the newest one that a listing shows.
+    #[serde(skip)]
+    pub shown_earlier: usize,
     pub systems: Vec<String>,
     /// The reason, if no version is available.
     pub problem: Option<String>,
@@ -196,6 +201,7 @@ fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> Se
             .unwrap_or_default(),
         newest: None,
         versions: Vec::new(),
+        shown_earlier: SHOWN_EARLIER,
         systems: Vec::new(),
         problem: None,
     };
@@ -223,6 +229,10 @@ fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> Se
             });
             let mut versions: Vec<_> = usable.map(|one| &one.version).collect();
             versions.sort_by(|one, other| other.cmp(one));
+            if tool.source == Source::Python {
+                versions.dedup_by_key(|version| version.release().get(..2));
+                row.shown_earlier = VERSIONS;
+            }
             let versions = versions.into_iter().take(VERSIONS);
             let versions = versions.map(ToString::to_string).collect();
             Ok((chosen, versions))

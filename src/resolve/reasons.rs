@@ -126,9 +126,19 @@ pub(super) fn no_version(
         tool: tool.clone(),
         system,
         constraints: flavoured(request),
+        oldest: oldest_if_older_is_asked(request, &refused),
         refused: closest(request, refused),
         unused: unused.to_vec(),
     }
+}
+
+/// Returns the oldest stable version if the requirement names a still older one.
+fn oldest_if_older_is_asked(request: &ToolRequest, refused: &[Refusal]) -> Option<Version> {
+    let stable = refused.iter().map(|one| &one.version);
+    let oldest = stable.filter(|version| !version.is_prerelease()).min()?;
+    let asked = first_version(request.requirement.value.as_str());
+    let same_length = oldest.release().iter().take(asked.len());
+    asked.iter().lt(same_length).then(|| oldest.clone())
 }
 
 /// Returns the versions that are most like what is asked for, nearest first, and the newest stable version.

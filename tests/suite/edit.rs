@@ -11,7 +11,7 @@ use std::{
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 
 use crate::support::{
-    HostShell, Sandbox, Server, Tree,
+    HostShell, Sandbox, Server, Tree, cpython,
     npm::{Release, serve_package},
     pypi::{serve_program, serve_tool},
     server::Fault,
@@ -219,6 +219,34 @@ fn search_and_outdated_ask_the_sources() {
     sandbox.devsh(&["lock", "--upgrade"]).success();
     let rows = sandbox.devsh(&["outdated", "--json"]).success().stdout;
     assert!(rows.contains("\"outdated\": false"), "{rows}");
+}
+
+#[test]
+fn search_shows_each_minor_version_of_python() {
+    let (sandbox, server) = served();
+    let versions = [
+        "3.8.1", "3.8.2", "3.9.7", "3.10.1", "3.11.4", "3.11.5", "3.12.9",
+    ];
+    cpython::serve_list(&server, &versions.map(|version| (version, "")));
+    let list = format!("{}/list.json", server.address());
+    let sandbox = sandbox.env("UV_PYTHON_DOWNLOADS_JSON_URL", list);
+    let found = sandbox.devsh(&["search", "python"]).success().stdout;
+    let earlier = "3.11.5 3.10.1 3.9.7 3.8.2";
+    assert!(
+        found
+            .lines()
+            .any(|line| line.starts_with("python  3.12.9 ") && line.contains(earlier)),
+        "{found}"
+    );
+    // A version that no source has: the oldest one, and why one of the machine is not used.
+    sandbox.host_python(&["python3"], "3.6.15");
+    sandbox.write("requirements.txt", "");
+    sandbox.write(".python-version", "3.6\n");
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "no version of `python` satisfies every requirement",
+        "note: the oldest of source `python` is 3.8.1\n",
+        "python3` is 3.6.15, but a lockfile has only versions that every machine can get\n",
+    ]);
 }
 
 #[test]

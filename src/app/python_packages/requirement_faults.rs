@@ -6,7 +6,7 @@ use crate::{
     app::{query_versions, session::Session},
     lockfile::PythonKey,
     manifest::{DevShell, Located, Origin},
-    package::{PackageName, Version},
+    package::{PackageName, Version, wheel::MINORS},
     project::Project,
     python::PythonRequirement,
     report::failure::Failure,
@@ -150,6 +150,8 @@ pub(super) fn find_faults(
     }
     let minor = query.python.strip_prefix("3.");
     let minor = minor.and_then(|minor| minor.parse::<u32>().ok());
+    // Wheels for older Pythons are not counted.
+    let minor = minor.filter(|minor| MINORS.contains(minor));
     let parsed = candidates.into_iter().filter_map(|one| {
         let parsed = one.value.parse::<PythonRequirement>().ok()?;
         let is_named = query.words.contains(&parsed.name);
@@ -170,7 +172,7 @@ pub(super) fn find_faults(
         Some(match pypi::admitted_files(&parsed.name, admits, sources) {
             Err(sources::Error::UnknownPackage { .. }) => IndexGap::Package,
             Ok(AdmittedFiles::NoVersion { newest }) => IndexGap::Version { newest },
-            Ok(AdmittedFiles::NoWheel) if !may_build() => IndexGap::Wheels,
+            Ok(AdmittedFiles::NoWheel) if minor.is_some() && !may_build() => IndexGap::Wheels,
             Ok(AdmittedFiles::Wheels { minors }) if !may_build() => {
                 let minor = minor.filter(|minor| !minors.contains(minor))?;
                 // A list is for newer Pythons too, so only older wheels are of no use.

@@ -37,7 +37,11 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
     for row in &found {
         let newest = row.newest.as_deref().unwrap_or("-");
         let earlier = row.versions.iter().skip_while(|version| *version != newest);
-        let earlier: Vec<&str> = earlier.skip(1).take(3).map(String::as_str).collect();
+        let earlier: Vec<&str> = earlier
+            .skip(1)
+            .take(row.shown_earlier)
+            .map(String::as_str)
+            .collect();
         let package = if row.tool.contains(&row.package) {
             row.source.clone()
         } else {

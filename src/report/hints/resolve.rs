@@ -33,12 +33,20 @@ impl From<&resolve::Error> for Failure {
             resolve::Error::NoVersion {
                 constraints,
                 refused,
+                oldest,
                 tool,
                 system,
                 unused,
             } => {
                 let failure = bounds(failure, tool, constraints);
                 let failure = near_versions(failure, tool, constraints, refused);
+                let failure = match oldest {
+                    Some(oldest) => failure.note(format!(
+                        "the oldest of source `{}` is {oldest}",
+                        tool.source
+                    )),
+                    None => failure,
+                };
                 // One supplier has been named by its versions already.
                 let several = unused.iter().filter(|_| unused.len() > 1);
                 let failure = several.fold(failure, |failure, one| {
