@@ -23,7 +23,7 @@ use crate::{
     },
     prompt::{
         from_build::{self, Built},
-        record::{Record, Retry},
+        record::{MissingPart, Record, Retry},
     },
     report::failure::Failure,
     store::{self, ProcessMark},
@@ -747,7 +747,13 @@ fn record(
     let built = Built {
         environment: built_shell.id.to_string(),
         profile: &built_shell.profile,
-        missing: failed.iter().map(FailedPart::missing).collect(),
+        missing: failed
+            .iter()
+            .map(|one| MissingPart {
+                directory: missing_parts::directory_of(inputs.shell, &one.part),
+                ..one.missing()
+            })
+            .collect(),
         env: &built_shell.env,
         timeout: config.hook_timeout,
         quiet: config.verbosity == PromptVerbosity::Quiet,

@@ -3,12 +3,12 @@
 //!
 //! A prompt loads the rest and says in one line what is missing. A command that needs everything reports the failure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     builder::{self, ShellPart},
     lockfile::{CondaKey, LockKey, PythonKey},
-    manifest::{NamedRequest, ToolRequest},
+    manifest::{DevShell, NamedRequest, ToolRequest},
     package::Tool,
     prompt::record::MissingPart,
     report::failure::Failure,
@@ -259,8 +259,32 @@ impl FailedPart {
             reason: one_line(&self.failure),
             hint: self.failure.hints.first().cloned(),
             is_left_out: self.is_left_out,
+            directory: None,
         }
     }
+}
+
+/// Returns the directory below the root that alone needs a part of a dev shell.
+pub fn directory_of(shell: &DevShell, part: &ShellPart) -> Option<String> {
+    let file = match part {
+        ShellPart::Tool(tool) => {
+            let request = shell.tools.get(tool).filter(|one| one.is_below_root)?;
+            let mut files = request.constraints().map(|one| &one.origin.file);
+            let first = files.next()?;
+            let folder = first.rsplit_once('/')?.0;
+            let is_same = |file: &Arc<str>| {
+                let above = file.rsplit_once('/');
+                above.is_some_and(|(above, _)| above == folder)
+            };
+            files.all(is_same).then_some(first)?
+        }
+        _ => match (&shell.python.lock, &shell.python.place) {
+            (Some(lock), _) => lock.value.as_str(),
+            (None, Some(place)) => &*place.file,
+            (None, None) => return None,
+        },
+    };
+    file.rsplit_once('/').map(|(folder, _)| folder.to_owned())
 }
 
 /// Returns the part of a dev shell that is loaded without a lockfile that cannot be read.
@@ -270,6 +294,7 @@ pub fn unread_lockfile(name: &str, failure: &Failure) -> MissingPart {
         reason: one_line(failure),
         hint: failure.hints.first().cloned(),
         is_left_out: false,
+        directory: None,
     }
 }
 

@@ -70,9 +70,16 @@ struct Dependencies {
 }
 
 impl NodePackages {
-    /// Returns the packages of the project at `root`, if it names any.
-    pub fn of(session: &Session<'_>, root: &Path) -> Option<Self> {
-        let content = session.read_project_file(root, &root.join(PACKAGE_JSON));
+    /// Returns the packages of the working directory, or of the nearest directory above it in the project at `root`.
+    pub fn around(session: &Session<'_>, root: &Path) -> Option<Self> {
+        let cwd = session.context.cwd.as_deref().unwrap_or(root);
+        let mut directories = cwd.ancestors().take_while(|above| above.starts_with(root));
+        directories.find_map(|directory| Self::of(session, root, directory))
+    }
+
+    /// Returns the packages that a directory of the project at `root` names, if there are any.
+    fn of(session: &Session<'_>, root: &Path, directory: &Path) -> Option<Self> {
+        let content = session.read_project_file(root, &directory.join(PACKAGE_JSON));
         let Dependencies {
             dependencies,
             dev_dependencies,
@@ -81,11 +88,15 @@ impl NodePackages {
             .into_keys()
             .chain(dev_dependencies.into_keys())
             .collect();
-        let manager = MANAGERS.iter().find(|one| root.join(one.file).exists())?;
+        // A workspace has its lockfile at its root.
+        let directories = || {
+            let above = directory.ancestors();
+            above.take_while(|above| above.starts_with(root))
+        };
+        let has = |name: &str| directories().any(|above| above.join(name).exists());
+        let manager = MANAGERS.iter().find(|one| has(one.file))?;
         // Yarn can do without the directory.
-        let is_installed = ["node_modules", ".pnp.cjs"]
-            .iter()
-            .any(|name| root.join(name).exists());
+        let is_installed = ["node_modules", ".pnp.cjs"].into_iter().any(has);
         (!names.is_empty()).then_some(Self {
             names,
             is_installed,
@@ -116,7 +127,8 @@ pub fn describe_missing_packages(session: &Session<'_>, project: &Project) -> Op
         let mut tools = shell.tools.keys();
         tools.any(|tool| matches!(tool.name.as_str(), "node" | "bun"))
     });
-    let packages = NodePackages::of(session, project.root()).filter(|_| has_node)?;
+    let packages = NodePackages::of(session, project.root(), project.root());
+    let packages = packages.filter(|_| has_node)?;
     let plural = if packages.names.len() == 1 { "" } else { "s" };
     (!packages.is_installed).then(|| {
         format!(

@@ -66,7 +66,7 @@ pub fn prepare(
     completeness: Completeness,
 ) -> Result<ReadyShell, Failure> {
     if let Some(ready) = stored(session, shell) {
-        if ready.record.is_complete() {
+        if ready.record.is_complete() || !lacks_needed(session, &ready.root, &ready.record) {
             return Ok(ready);
         }
         let retry = ready.record.retry;
@@ -95,10 +95,12 @@ pub fn prepare(
         });
     }
     let record = match (build(session, &place, shell), completeness) {
-        (Ok(built), Completeness::Whole) => built
-            .complete()
-            .map_err(|failure| without_parts(session, failure))?,
-        (Ok(built), Completeness::Partial) => built.record,
+        (Ok(built), Completeness::Whole) if lacks_needed(session, &place.root, &built.record) => {
+            built
+                .complete()
+                .map_err(|failure| without_parts(session, failure))?
+        }
+        (Ok(built), _) => built.record,
         (Err(failure), Completeness::Whole) => return Err(failure),
         (Err(failure), Completeness::Partial) => {
             let before = build_record::before_unreadable_lockfile(session, &place, shell);
@@ -110,6 +112,21 @@ pub fn prepare(
         shell: shell.clone(),
         record,
     })
+}
+
+/// Returns the working directory below the root of a project.
+fn directory_below(session: &Session<'_>, root: &Path) -> PathBuf {
+    let cwd = session.context.cwd.as_deref();
+    let below = cwd.and_then(|cwd| cwd.strip_prefix(root).ok());
+    below.unwrap_or(Path::new("")).to_owned()
+}
+
+/// Returns whether a dev shell lacks a part that a command in the working directory needs. The parts of another member of
+/// a repository are not needed.
+fn lacks_needed(session: &Session<'_>, root: &Path, record: &Record) -> bool {
+    let directory = directory_below(session, root);
+    let mut missing = record.content.missing.iter();
+    missing.any(|one| one.is_needed_in(&directory))
 }
 
 /// Returns the record of a dev shell that another process builds now: what is there of it, or the last build.
@@ -214,8 +231,9 @@ pub fn load_environment(
     let ready = prepare(session, shell, completeness)?;
     build_record::lease_until_exit(session.context, &ready.record);
     let loaded = load(base, ready.loading(session, false));
+    let directory = directory_below(session, &ready.root);
     let missing = ready.record.content.missing.iter();
-    for missing in missing.filter(|missing| !missing.is_left_out) {
+    for missing in missing.filter(|missing| missing.is_needed_in(&directory)) {
         session.reporter.warn(&missing.to_string());
     }
     for missing in &loaded.missing {

@@ -52,7 +52,7 @@ fn add_near_command(
         ));
     }
     let place = session.active_place().ok();
-    let packages = place.and_then(|place| NodePackages::of(session, &place.root));
+    let packages = place.and_then(|place| NodePackages::around(session, &place.root));
     let names = packages
         .iter()
         .flat_map(|packages| packages.names.iter().cloned());

@@ -77,6 +77,18 @@ pub struct MissingPart {
     pub hint: Option<String>,
     /// True if the dev shell is complete without it.
     pub is_left_out: bool,
+    /// The directory below the root that alone needs it; nothing if any directory does.
+    pub directory: Option<String>,
+}
+
+impl MissingPart {
+    /// Returns whether a command in a directory needs it, by the path below the root of the project.
+    pub fn is_needed_in(&self, directory: &Path) -> bool {
+        let needs = |of_part: &String| {
+            directory.starts_with(of_part) || Path::new(of_part).starts_with(directory)
+        };
+        !self.is_left_out && self.directory.as_ref().is_none_or(needs)
+    }
 }
 
 /// The content of lockfiles about a dev shell.
@@ -164,7 +176,7 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 12;
+const FORMAT: u64 = 13;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 

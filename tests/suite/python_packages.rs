@@ -2844,3 +2844,35 @@ fn modules_are_compiled_in_the_background() {
     }
     sandbox.devsh(&["verify"]).success();
 }
+
+#[test]
+fn a_part_of_another_member_is_not_needed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let manifest =
+        "[tools]\nruff = \"0.12\"\npython = \"3\"\n[python]\nlock = \"backend/requirements.txt\"\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.write("backend/requirements.txt", "no-such-package==1.0\n");
+    sandbox.write(
+        "frontend/package.json",
+        "{\"dependencies\": {\"vite\": \"1\"}}\n",
+    );
+    sandbox.write("frontend/pnpm-lock.yaml", "");
+    sandbox.devsh(&["allow"]).code(1);
+    let run = |directory: &str, program: &str| {
+        sandbox.devsh(&["-C", directory, "run", "--", program, "--version"])
+    };
+    let ran = run("frontend", "ruff").success();
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("ruff 0.12.4\n", ""));
+    for directory in [".", "backend", "backend/deep"] {
+        fs::create_dir_all(sandbox.project().join(directory)).unwrap();
+        let failed = run(directory, "ruff").code(125);
+        assert!(failed.stderr.contains("no-such-package"), "{failed}");
+    }
+    // A program of a package of the member.
+    run("frontend", "vite").code(127).error(&[
+        "`vite` is a package of `package.json`: `devsh -C frontend run -- pnpm install`, then `",
+    ]);
+}

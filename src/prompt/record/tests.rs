@@ -31,6 +31,7 @@ fn record(watched: &Path) -> Record {
                 reason: "unreachable".to_owned(),
                 hint: None,
                 is_left_out: false,
+                directory: Some("web".to_owned()),
             }],
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),
