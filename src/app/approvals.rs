@@ -134,9 +134,30 @@ impl<'a> Review<'a> {
         missing_vars::missing(self.session.context, &self.project, &ShellName::dev())
     }
 
+    /// Fails if the project has changed since it was read: the user has seen another state.
+    fn refuse_changed(&self) -> Result<(), Failure> {
+        let session = self.session;
+        let root = self.project.root();
+        let mut is_same = self.project.closure().is_same_now()?;
+        for path in session.lockfile_paths(&self.project.place) {
+            let now = session.read_project_file(root, &path)?;
+            is_same &= session.lockfile(root, &path).has_bytes(now.as_deref());
+        }
+        if is_same {
+            return Ok(());
+        }
+        let name = session.display(root);
+        Err(Failure::new(format!(
+            "`{name}` has changed since its requests were shown"
+        ))
+        .note("nothing was approved or written")
+        .hint(format!("run `{}` again", session.command("allow"))))
+    }
+
     /// Approves exactly the project that was read.
     pub fn approve(self) -> Result<ApprovedProject<'a>, Failure> {
         let session = self.session;
+        self.refuse_changed()?;
         let project = if self.is_allowed {
             self.project
                 .allow(&session.decisions, session.context.now)?

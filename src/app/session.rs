@@ -115,6 +115,11 @@ impl LoadedLockfile {
         matches!(&self.bytes, Ok(Some(bytes)) if bytes == text.as_bytes())
     }
 
+    /// Returns whether the file has exactly these bytes, or is absent.
+    pub fn has_bytes(&self, bytes: Option<&[u8]>) -> bool {
+        matches!(&self.bytes, Ok(own) if own.as_deref() == bytes)
+    }
+
     /// Returns the pins of fetched files. Commands that need the whole lockfile report invalid content.
     fn pins(&self) -> Result<ExtendsPins, Failure> {
         self.bytes.as_ref().map_err(Clone::clone)?;

@@ -430,6 +430,17 @@ impl ProjectFiles {
         })
     }
 
+    /// Returns whether each file has the same content now, and no file is new.
+    pub fn is_same_now(&self) -> Result<bool, files::Error> {
+        for (path, bytes) in &self.read {
+            if content_now(path)?.as_deref() != bytes.as_deref() {
+                return Ok(false);
+            }
+        }
+        let mut absent = self.watched.iter().filter(|file| file.stamp.is_none());
+        Ok(absent.all(|file| Stamp::of(&file.path).is_none()))
+    }
+
     /// Returns the content of each file that was read, by path; absent ones have none.
     pub const fn contents(&self) -> &BTreeMap<PathBuf, Bytes> {
         &self.read

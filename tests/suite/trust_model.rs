@@ -1088,3 +1088,48 @@ fn allow_shows_a_line_for_each_input_that_status_calls_changed() {
     }
     assert!(changes > 30, "{changes}");
 }
+
+#[test]
+fn an_answer_is_about_the_state_that_was_shown() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    sandbox.write("mise.toml", "[tools]\nruff = \"0.12.4\"\n");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.begin_until("devsh -C project allow", "Allow?");
+    // Another terminal starts a manifest.
+    sandbox.allow();
+    sandbox.devsh(&["add", "uv"]).success();
+    let lockfile = || fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let before = lockfile();
+    pty.press("y\r");
+    let seen = pty.finish();
+    for text in [
+        "`~/project` has changed since its requests were shown",
+        "nothing was approved or written",
+        "allow` again",
+    ] {
+        assert!(seen.contains(text), "{seen}");
+    }
+    assert_eq!(lockfile(), before);
+    let run = ["run", "--locked", "--", "uv", "--version"];
+    sandbox.devsh(&run).success();
+    // The same for a changed manifest.
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nruff = \"0.12\"\n[env]\nA = \"1\"\n",
+    );
+    pty.begin_until("devsh -C project allow", "Allow?");
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nruff = \"0.12\"\n[env]\nA = \"2\"\n",
+    );
+    pty.press("y\r");
+    let seen = pty.finish();
+    assert!(
+        seen.contains("has changed since its requests were shown"),
+        "{seen}"
+    );
+    sandbox.devsh(&["run", "--", "true"]).code(3);
+}
