@@ -107,15 +107,22 @@ fn describe(
     shell: &ShellName,
     failed: BuildFailure,
 ) -> Failure {
+    let is_stopped = failed.is_stopped();
     let hint = failed
         .hint
         .unwrap_or_else(|| "run `devsh sync` to try it again".to_owned());
-    let log = display_path(context, &traces.log(shell));
+    let log = traces.log(shell);
+    // A build in a command has its output on the terminal.
+    let hint = if !is_stopped && log.exists() {
+        format!("{hint}; log: {}", display_path(context, &log))
+    } else {
+        hint
+    };
     Failure::new(format!(
         "{name}: {shell} could not be built: {}",
         failed.error
     ))
-    .hint(format!("{hint}; log: {log}"))
+    .hint(hint)
 }
 
 /// Ends the background build of the project at `root`; returns whether there was one.

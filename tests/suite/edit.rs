@@ -318,7 +318,7 @@ fn add_builds_the_dev_shell() {
     let status = sandbox.devsh(&["status", "--json"]).success().stdout;
     assert!(status.contains("\"ready\": false"), "{status}");
     let allowed = sandbox.devsh(&["allow"]).success().stderr;
-    let words = "~/project is allowed already\ndevsh: `devshell.lock` changed\n\
+    let words = "devsh: `devshell.lock` changed\ndevsh: ~/project is allowed already\n\
                  devsh: dev is ready: just 1.41.2, ruff 0.12.4\n";
     assert!(allowed.ends_with(words), "{allowed}");
     let again = sandbox.devsh(&["allow"]).success().stderr;

@@ -55,9 +55,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
             return Err(refused(&name));
         }
     }
-    if is_allowed {
-        ui.note(&format!("{name} is allowed already"));
-    } else {
+    if !is_allowed {
         review = review.complete()?;
         show_project(session, ui, &review)?;
         for note in review.project.notes() {
@@ -76,6 +74,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note(&format!("allowed {name}"));
     }
     let mut built = approved.build();
+    let mut is_asked = false;
     loop {
         // A package without a wheel is known only when packages are chosen or installed, and one that it needs only when
         // it is built. The programs of a tool are known only when it is built, and no code of conda packages runs before
@@ -88,6 +87,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         if builds.is_empty() && names.is_empty() {
             break;
         }
+        is_asked = true;
         show_builds(ui, &builds);
         show_names(session, ui, &names);
         if !confirm(session, ui, options, "Allow?")? {
@@ -99,6 +99,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         approved.approve_names(&names)?;
         approved = approved.approve_builds(builds)?;
         built = approved.build();
+    }
+    if is_allowed && !is_asked {
+        ui.note(&format!("{name} is allowed already"));
     }
     // A first approval is about more than the build.
     if let Some((shell, record)) = built?.filter(|_| is_allowed) {

@@ -69,7 +69,9 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
         }
     } else if let Some(failed) = &status.failed {
         table.label("build failed", Cell::new(Role::Error, &failed.error));
-        table.label("log", session.display(&failed.log));
+        if failed.log.exists() {
+            table.label("log", session.display(&failed.log));
+        }
     }
     if !ui.is_verbose() && !status.tools.is_empty() {
         table.label("tools", tools_in_short(&status.tools));

@@ -28,7 +28,8 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
         ask(session, ui, "Remove devsh and its lines in rc files?")?
     };
     if !agreed {
-        return Err(Failure::new("nothing was removed"));
+        ui.note("nothing was removed");
+        return Ok(());
     }
     let mut removed = |removed: Removed<'_>| {
         ui.note(&match removed {
