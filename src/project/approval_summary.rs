@@ -369,9 +369,12 @@ fn tool_fact(tool: &Tool, request: &ToolRequest, input: &SummaryInput<'_>) -> Fa
     bounds.retain(|bound| bound.value.as_str() != "*");
     let mut texts: Vec<&str> = bounds.iter().map(|bound| bound.value.as_str()).collect();
     texts.dedup();
-    let text = match bounds.first() {
-        None => format!("{}{parts}", requirement.value),
-        Some(first) => format!("{}{parts}  ({})", texts.join(", "), first.origin.file),
+    let mut files: Vec<&str> = bounds.iter().map(|bound| &*bound.origin.file).collect();
+    files.dedup();
+    let text = if files.is_empty() {
+        format!("{}{parts}", requirement.value)
+    } else {
+        format!("{}{parts}  ({})", texts.join(", "), files.join(", "))
     };
     let shown = format!("{}{note}", redact_for_approval(&text));
     Fact::meaning(shown, parts.as_bytes(), file)

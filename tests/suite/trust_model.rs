@@ -1133,3 +1133,20 @@ fn an_answer_is_about_the_state_that_was_shown() {
     );
     sandbox.devsh(&["run", "--", "true"]).code(3);
 }
+
+#[test]
+fn a_requirement_of_two_files_names_both() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".python-version", "3.12\n");
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n",
+    );
+    let shown = sandbox.devsh(&["allow", "--show"]).success();
+    assert!(
+        shown
+            .stderr
+            .contains("3.12, >=3.9  (.python-version, pyproject.toml)"),
+        "{shown}"
+    );
+}

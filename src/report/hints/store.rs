@@ -35,10 +35,11 @@ impl From<&store::Error> for Failure {
         store::Error::NeedsInterpreter { package } | store::Error::Library { package } => {
             Self::new(error.to_string())
                 .hint(format!(
-                    "add it to the packages of the project, for example with `uv add {package}`"
+                    "add it to the packages of the project: `uv add {package}` with a `pyproject.toml`, else a line in its \
+                     list of requirements"
                 ))
                 .hint(format!(
-                    "if the project has no lockfile, write `[python] packages = [\"{package}\"]` into `devshell.toml`"
+                    "if the project has neither, write `[python] packages = [\"{package}\"]` into `devshell.toml`"
                 ))
         }
         store::Error::UnclearPrograms { found, .. } | store::Error::NoSuchProgram { found, .. } => {
