@@ -560,6 +560,12 @@ fn first_cause(failed: &[FailedPart], failure: Failure) -> Failure {
 fn add_unbuilt(failed: &mut Vec<FailedPart>, unbuilt: UnbuiltParts, shell: &ShellName) {
     let mut offline = unbuilt.offline.as_ref().map(Failure::from);
     for UnbuiltPart { part, error } in unbuilt.parts {
+        let error = match error {
+            builder::Error::PythonNeeds { lock, tool } if lacks_tool(failed, tool) => {
+                builder::Error::PythonNeedsMissing { lock, tool }
+            }
+            other => other,
+        };
         let failure = build_failure(&error, shell);
         if let Some(known) = failed.iter_mut().find(|known| known.part == part) {
             known.failure.notes.push(failure.error);
@@ -572,6 +578,12 @@ fn add_unbuilt(failed: &mut Vec<FailedPart>, unbuilt: UnbuiltParts, shell: &Shel
             part,
         });
     }
+}
+
+/// Returns whether a tool is one of the parts that are missing.
+fn lacks_tool(failed: &[FailedPart], name: &str) -> bool {
+    let mut failed = failed.iter();
+    failed.any(|one| matches!(&one.part, ShellPart::Tool(tool) if tool.name.as_str() == name))
 }
 
 /// Returns when a prompt tries the missing parts again: each time after a longer pause.

@@ -400,7 +400,8 @@ pub fn describe_names(parts: &[MissingPart]) -> String {
     format!("{label}: {names}")
 }
 
-/// Returns whether an error of a build can pass without a change of its inputs.
+/// Returns whether a prompt that tries again can get past an error of a build. It runs no build of the project or of a
+/// package.
 pub fn may_pass(error: &builder::Error) -> bool {
     match error {
         builder::Error::OnHostPython { error, .. } => may_pass(error),
@@ -409,11 +410,7 @@ pub fn may_pass(error: &builder::Error) -> bool {
         }
         // uv does not say whether it failed for the network.
         builder::Error::PythonInstall { .. }
-        | builder::Error::ProjectBuild { .. }
         | builder::Error::PythonResolve { .. }
-        | builder::Error::PythonBuild {
-            may_build: true, ..
-        }
         | builder::Error::NpmResolve { .. }
         | builder::Error::Install { .. }
         | builder::Error::Offline { .. } => true,

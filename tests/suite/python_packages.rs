@@ -2171,6 +2171,10 @@ fn an_old_build_backend_of_poetry_names_the_new_one() {
     let status = sandbox.devsh(&["status"]).success().stdout;
     let words = status.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(hint), "{status}");
+    assert!(
+        !status.contains("next try"),
+        "no prompt builds the project: {status}"
+    );
 }
 
 #[test]
@@ -2571,6 +2575,34 @@ fn a_package_that_no_index_has_costs_the_packages_only() {
     let line = "missing: Python packages: `nowhere>=2` is not on the index (pyproject.toml:4)\n";
     assert!(partial.stderr.contains(line), "{partial}");
     assert!(!sandbox.devsh(&["lock"]).status.success());
+}
+
+#[test]
+fn a_python_that_no_source_has_is_the_only_cause() {
+    for lists in [
+        &["requirements.txt"][..],
+        &["requirements-dev.txt", "setup.cfg"],
+    ] {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        write_setup_cfg(&sandbox);
+        for list in ["requirements.txt", "requirements-dev.txt"] {
+            if lists.contains(&list) {
+                sandbox.write(list, "tester\n");
+            }
+        }
+        sandbox.allow();
+        sandbox.write(".python-version", "3.6\n");
+        sandbox.devsh(&["watch", "--once"]).code(1);
+        let status = sandbox.devsh(&["status"]).success().stdout;
+        assert!(status.contains("no version of `python`"), "{status}");
+        // Only a change of the file helps.
+        for text in ["devsh add python", "next try"] {
+            assert!(!status.contains(text), "{text} in {status}");
+        }
+    }
 }
 
 #[test]

@@ -6,19 +6,19 @@ use crate::{
     app::{
         conda_packages,
         dev_shells::find_dev_shell,
-        missing_parts::one_line,
+        missing_parts::{self, one_line},
         optional_packages::{self, WholeList, optional_parts},
         python_tools::{is_foundation, with_uv},
         session::Session,
     },
-    builder::{self, BuildRequest, BuildRule, PackageQuery, RequestedTool},
+    builder::{self, BuildRequest, BuildRule, PackageQuery, RequestedTool, Unavailable},
     lockfile::{
         AskedAddresses, EntryOrigin, LeftOutPart, LockKey, LockedPackageFault, LockedRequirement,
         Lockfile, PythonKey, PythonSet, PythonSets, Upgrade,
     },
     manifest::{DevShell, Located, ShellName, Text},
     package::{CondaFloors, PackageName, Tool},
-    project::{Project, approval::ApprovalState},
+    project::{LOCKFILE, Project, approval::ApprovalState},
     python::{PinnedRequirement, PythonRequirement, SelectionPart, is_built_metadata, read_pinned},
     report::failure::Failure,
     sources::newest_allowed,
@@ -59,6 +59,8 @@ pub(super) struct CompileFailure {
     pub(super) named: NamedPackages,
     /// All words of uv's answer that can be names.
     words: NamedPackages,
+    /// True if the same query can succeed later.
+    may_pass: bool,
     /// True if uv gave no answer.
     is_unresolved: bool,
 }
@@ -69,6 +71,7 @@ impl From<Failure> for CompileFailure {
             failure,
             named: NamedPackages::new(),
             words: NamedPackages::new(),
+            may_pass: false,
             is_unresolved: false,
         }
     }
@@ -161,9 +164,7 @@ pub fn resolve(
                             failure: with_remote_lists(failure, &key),
                             named: failed.named,
                             is_unbuilt,
-                            // uv does not say whether it failed for the network.
-                            may_pass: faults.is_empty()
-                                && !(is_unbuilt && session.options.is_background),
+                            may_pass: failed.may_pass && faults.is_empty(),
                             key,
                         });
                         continue;
@@ -381,6 +382,7 @@ pub(super) fn compile(
                 .hint(format!("`{}` runs it", session.command("sync"))),
             named: NamedPackages::new(),
             words: NamedPackages::new(),
+            may_pass: false,
             is_unresolved: true,
         });
     }
@@ -388,6 +390,7 @@ pub(super) fn compile(
     may_build.extend(query.builds.iter().cloned());
     let channels = shell.conda_channels().unwrap_or_default();
     let (mut named, mut words) = (NamedPackages::new(), NamedPackages::new());
+    let mut may_pass = false;
     let answer = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {
             conda_floors: CondaFloors::default(),
@@ -401,19 +404,32 @@ pub(super) fn compile(
             ..query
         };
         let mut compiled = builder.compile_packages(&request, query);
-        if let Err(builder::Error::PythonResolve { output, builds, .. }) = &mut compiled {
-            named = named_packages(output);
-            words = possible_names(output);
-            if session.options.is_background {
-                *builds = BuildRule::NotAtPrompts;
+        match &mut compiled {
+            Err(builder::Error::PythonResolve { output, builds, .. }) => {
+                named = named_packages(output);
+                words = possible_names(output);
+                if session.options.is_background {
+                    *builds = BuildRule::NotAtPrompts;
+                }
             }
+            Err(builder::Error::Unavailable { tool, managed, .. })
+                if tool.is_interpreter() && matches!(**managed, Unavailable::NotLocked) =>
+            {
+                let lock = shell.python.lock.as_ref();
+                let lock = lock.map_or(LOCKFILE, |lock| &lock.value).into();
+                let tool = "python";
+                compiled = Err(builder::Error::PythonNeedsMissing { lock, tool });
+            }
+            _ => {}
         }
+        may_pass = compiled.as_ref().is_err_and(missing_parts::may_pass);
         compiled
     });
     let answer = answer.map_err(|failure| CompileFailure {
         failure,
         named,
         words,
+        may_pass,
         is_unresolved: true,
     })?;
     let absent = absent_extras(project, shell, &answer.absent_extras)?;
