@@ -1,9 +1,9 @@
 //! The way from a project that was read to one that the user trusts.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use crate::{
-    manifest::ShellName,
+    manifest::{ShellName, presets},
     project::{
         Project,
         approval::{ApprovalState, TrustCheck, Trusted},
@@ -67,8 +67,12 @@ fn require_trust(
 /// Returns the sentence about a project that has changed, with its files.
 pub fn describe_change(session: &Session<'_>, project: &Project) -> String {
     let root = session.display(project.root());
-    let changed: Vec<String> = project
+    let files: BTreeSet<String> = project
         .changed_files()
+        .into_iter()
+        .flat_map(|file| files_behind(project, file))
+        .collect();
+    let changed: Vec<String> = files
         .into_iter()
         .map(|file| {
             let gone = if is_gone(project, &file) {
@@ -84,6 +88,18 @@ pub fn describe_change(session: &Session<'_>, project: &Project) -> String {
         format!("`{root}` has changed since you allowed it")
     } else {
         format!("`{root}` has changed since you allowed it: {changed}")
+    }
+}
+
+/// Returns the files of the project because of which a preset applies, in place of the preset; another file alone.
+fn files_behind(project: &Project, file: String) -> Vec<String> {
+    let preset = file.strip_prefix("preset ").map(presets::files_of);
+    let mut behind = preset.and_then(Result::ok).unwrap_or_default();
+    behind.retain(|name| project.root().join(name).exists());
+    if behind.is_empty() {
+        vec![file]
+    } else {
+        behind
     }
 }
 

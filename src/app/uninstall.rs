@@ -8,6 +8,7 @@ use std::{
 use crate::{
     context::Context,
     env::HostShell,
+    fetch::Meter,
     report::failure::Failure,
     store,
     util::{files, vars},
@@ -142,12 +143,21 @@ impl Installation {
         Ok(())
     }
 
-    /// Removes a directory of data, the read-only store included.
+    /// Removes a directory of data, the read-only store included; `meter` gets the bytes of what is gone.
     pub fn purge(
         &self,
         directory: &Path,
+        meter: &dyn Meter,
         removed: &mut dyn FnMut(Removed<'_>),
     ) -> Result<(), Failure> {
+        // The store has an entry for each tool, and is nearly everything.
+        let stored = files::list(&directory.join("store")).unwrap_or_default();
+        let mut counted = store::CountedFiles::new();
+        for entry in stored {
+            let size = store::size_without(&entry, &mut counted);
+            store::remove_any(&entry)?;
+            meter.advance(size.bytes);
+        }
         store::remove_tree(directory)?;
         removed(Removed::Path(directory));
         Ok(())

@@ -150,14 +150,23 @@ pub fn all() -> Result<Vec<Preset>, Error> {
 /// Reads only the `detect` tables: this runs at every prompt outside a project.
 pub fn detect_files() -> Result<BTreeSet<String>, Error> {
     let mut files = BTreeSet::new();
-    for (name, text) in PRESETS {
-        let text = Text::new(name, text);
-        let root = text.toml()?;
-        let lists = root.select("detect.files").into_iter();
-        let names = lists.flat_map(Node::elements).filter_map(Node::text);
-        files.extend(names.map(str::to_owned));
+    for (name, _) in PRESETS {
+        files.extend(files_of(name)?);
     }
     Ok(files)
+}
+
+/// Returns the names of the files that make a preset apply; none if there is no such preset.
+pub fn files_of(preset: &str) -> Result<Vec<String>, Error> {
+    let mut presets = PRESETS.iter();
+    let Some((name, text)) = presets.find(|(name, _)| *name == preset) else {
+        return Ok(Vec::new());
+    };
+    let text = Text::new(name, text);
+    let root = text.toml()?;
+    let lists = root.select("detect.files").into_iter();
+    let names = lists.flat_map(Node::elements).filter_map(Node::text);
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Returns the numbers of a release line of Node.js (`lts/jod`), for sources whose lists have no names of lines.

@@ -156,6 +156,23 @@ fn a_manifest_that_comes_or_goes_is_named_alone() {
 }
 
 #[test]
+fn a_file_that_makes_a_preset_apply_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("go.mod", "module x\n");
+    sandbox.devsh(&["allow", "--offline"]);
+    sandbox.write("package.json", "{}\n");
+    sandbox
+        .devsh(&["run", "--", "true"])
+        .code(3)
+        .error(&["has changed since you allowed it: `package.json`\n"]);
+    let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+    assert!(
+        shown.contains("+ shell dev tool node  any version\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn allow_shows_each_change_of_a_build_by_name() {
     let pyproject = "[project]\nname = \"app\"\nversion = \"1\"\n";
     let build = "[build-system]\nrequires = [\"hatchling\"]\n";

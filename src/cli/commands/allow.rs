@@ -252,6 +252,21 @@ fn show(ui: &Ui, requests: Requests) {
             members,
             difference,
         } = group;
+        let is_tool = name.split(' ').any(|word| word == "tool");
+        let in_words = |text: String| match text.strip_prefix('*') {
+            Some(rest) if is_tool && !rest.starts_with(|one: char| !one.is_whitespace()) => {
+                format!("any version{rest}")
+            }
+            _ => text,
+        };
+        let difference = match difference {
+            Difference::Added(now) => Difference::Added(in_words(now)),
+            Difference::Removed(was) => Difference::Removed(in_words(was)),
+            Difference::Changed { before, after } => Difference::Changed {
+                before: in_words(before),
+                after: in_words(after),
+            },
+        };
         let (sign, mut value) = match difference {
             Difference::Added(now) if !requests.is_known => {
                 ("  ", Cell::new(Role::Strong, shorten_digest(&now)))
@@ -270,8 +285,8 @@ fn show(ui: &Ui, requests: Requests) {
     }
     if requests.plain_settings > 0 {
         let count = match requests.plain_settings {
-            1 => "1 that only chooses files or versions".to_owned(),
-            count => format!("{count} that only choose files and versions"),
+            1 => "1 more: it only chooses files or versions, and runs no code".to_owned(),
+            count => format!("{count} more: they only choose files and versions, and run no code"),
         };
         let name = Cell::from("  ").and(Some(Role::Dim), "build settings");
         table.row([name, Cell::new(Role::Dim, count)]);

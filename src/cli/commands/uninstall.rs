@@ -46,7 +46,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
             let step = ui
                 .progress()
                 .start(&session.display(path), "removing", None);
-            let outcome = found.purge(path, &mut removed);
+            let outcome = found.purge(path, &*step, &mut removed);
             step.finish();
             outcome?;
         }
