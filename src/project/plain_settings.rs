@@ -15,7 +15,6 @@ const PLAIN_KEYS: &[&str] = &[
     "tool.hatch.build.packages",
     "tool.hatch.metadata.allow-direct-references",
     "tool.hatch.metadata.hooks.fancy-pypi-readme.",
-    "tool.hatch.metadata.hooks.uv-dynamic-versioning.",
     "tool.hatch.version.path",
     "tool.hatch.version.pattern",
     "tool.pdm.build.excludes",
@@ -105,8 +104,17 @@ pub fn is_plain_setting(name: &str, value: &str) -> bool {
             PLAIN_VERSION_SOURCES.contains(&value)
         }
         _ if key.starts_with("tool.uv.sources.") && key.ends_with(".workspace") => value == "true",
-        _ => is_plain_key(key),
+        _ => is_plain_key(key) && is_plain_text(key) && is_plain_text(value),
     }
+}
+
+/// Returns whether a key or value, as TOML, has no path outside of the project and no template.
+fn is_plain_text(text: &str) -> bool {
+    let is_inside = |path: &str| {
+        !path.starts_with(['/', '~', '\\']) && path.split(['/', '\\']).all(|part| part != "..")
+    };
+    let has_template = ["{{", "{%", "${"].iter().any(|open| text.contains(open));
+    !has_template && text.split(['"', '\'']).map(str::trim).all(is_inside)
 }
 
 fn is_plain_key(key: &str) -> bool {
@@ -193,6 +201,30 @@ mod tests {
                 false,
             ),
             ("tool.odd.x", "1", false),
+            (
+                "tool.hatch.metadata.hooks.uv-dynamic-versioning.dependencies",
+                "[\"{{ f() }}\"]",
+                false,
+            ),
+            ("tool.uv-dynamic-versioning.pattern", "{{ f() }}", false),
+            ("tool.setuptools_scm.version_file", "src/a/_v.py", true),
+            ("tool.setuptools_scm.version_file", "../a/_v.py", false),
+            ("tool.setuptools_scm.write_to", "/home/a/.bashrc", false),
+            (
+                "tool.poetry.packages",
+                "[{ include = \"a\", from = \"src/..a\" }]",
+                true,
+            ),
+            (
+                "tool.poetry.packages",
+                "[{ include = \"a\", from = \"x/../../b\" }]",
+                false,
+            ),
+            (
+                "tool.hatch.build.targets.wheel.force-include.\"../x\"",
+                "x",
+                false,
+            ),
         ] {
             let name = format!("build setting pyproject.toml {key}");
             assert_eq!(is_plain_setting(&name, value), expected, "{key} {value}");
