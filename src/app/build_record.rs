@@ -23,7 +23,7 @@ use crate::{
     },
     prompt::{
         from_build::{self, Built},
-        record::{MissingPart, Record, Retry},
+        record::{MissingPart, Record, Retry, UnapprovedScripts},
     },
     report::failure::Failure,
     store::{self, ProcessMark},
@@ -131,7 +131,7 @@ fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
 pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
     let context = session.context;
     let record = Record::fresh(&context.directories.state, &place.root, shell, context.now)?;
-    if session.decisions.is_denied(&place.root) {
+    if session.decisions.is_denied(&place.root) || programs::hide_more(session, &record.scripts) {
         return None;
     }
     (!session.options.locked || !record.drifted).then_some(record)
@@ -169,7 +169,7 @@ pub fn find_built(
     programs::check(session, project.get(), &inputs, &built_shell)?;
     let config = session.config()?;
     let failed = &inputs.failed;
-    let record = record(
+    let mut record = record(
         project,
         shell,
         &inputs,
@@ -178,6 +178,7 @@ pub fn find_built(
         config,
         failed,
     );
+    record.scripts = programs::unapproved_scripts(session, project.get(), &inputs, &built_shell)?;
     // Commands report a link that cannot be made.
     let _linked = link(session, project.get(), shell, &inputs, &built_shell);
     // A prompt also works from a read-only home, only slower.
@@ -325,8 +326,9 @@ fn usable_record(
     may_change: impl Fn(&Watched) -> bool,
 ) -> Option<Record> {
     let record = Record::stored(&session.context.directories.state, &place.root, shell)?;
-    let is_denied = session.decisions.is_denied(&place.root);
-    (!is_denied && record.is_usable(may_change)).then_some(record)
+    let is_refused =
+        session.decisions.is_denied(&place.root) || programs::hide_more(session, &record.scripts);
+    (!is_refused && record.is_usable(may_change)).then_some(record)
 }
 
 /// A dev shell that was built and recorded.
@@ -533,6 +535,7 @@ fn store(
         &failed,
     );
     record.retry = retry;
+    record.scripts = programs::unapproved_scripts(session, project.get(), inputs, &built_shell)?;
     if link(session, project.get(), shell, inputs, &built_shell)? == LinkOutcome::Taken
         && mode != BuildMode::Background
     {
@@ -792,6 +795,7 @@ fn record(
         objects,
         machine: built_shell.has_conda().then(machine::identity),
         drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
+        scripts: UnapprovedScripts::default(),
         versions: describe_lock_changes::locked_versions(project.get(), inputs),
         retry: None,
         content: from_build::content(root, inputs.shell, built),

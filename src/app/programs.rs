@@ -21,6 +21,7 @@ use crate::{
         Project,
         approval::{ApprovedPrograms, Trusted},
     },
+    prompt::record::UnapprovedScripts,
     report::failure::{ExitStatus, Failure},
     sources::{Sources, cargo::names_files},
     util::{digest_input::DigestInput, hex, vars, word_lists::join_first},
@@ -644,17 +645,74 @@ fn programs_on_host(session: &Session<'_>, names: &[String]) -> BTreeSet<String>
     names.iter().filter(is_on_host).cloned().collect()
 }
 
+/// Returns the scripts of Python packages that a dev shell may have only because they hide no program of the user.
+pub fn unapproved_scripts(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+    built: &BuiltShell,
+) -> Result<UnapprovedScripts, Failure> {
+    // A rule or `--trust` allows every content.
+    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+        return Ok(UnapprovedScripts::default());
+    };
+    let approved = session.decisions.programs(root)?.unwrap_or_default();
+    let is_approved = |list: &str, name: &String| {
+        let names = approved.names.get(list);
+        names.is_some_and(|names| names.contains(name))
+    };
+    let of_packages = if has_approved_entry(&approved, PACKAGES, &LazyCell::new(|| entries(inputs)))
+    {
+        &[][..]
+    } else {
+        &built.package_programs
+    };
+    let of_packages = of_packages.iter();
+    let of_packages = of_packages.filter(|name| !is_approved(PACKAGES, name));
+    let of_directories = built.directory_programs.iter();
+    let of_directories = of_directories.filter(|name| !is_approved(LOCAL_PACKAGES, name));
+    let names: BTreeSet<String> = of_packages.chain(of_directories).cloned().collect();
+    let searched = if names.is_empty() {
+        Vec::new()
+    } else {
+        program_directories(session).map(Path::to_owned).collect()
+    };
+    Ok(UnapprovedScripts { names, searched })
+}
+
+/// Returns whether one of these scripts hides a program of the user in a directory that the build did not have on `PATH`.
+pub fn hide_more(session: &Session<'_>, scripts: &UnapprovedScripts) -> bool {
+    let UnapprovedScripts { names, searched } = scripts;
+    if names.is_empty() {
+        return false;
+    }
+    let mut new = program_directories(session).filter(|one| !searched.iter().any(|old| old == one));
+    new.any(|directory| {
+        let mut names = names.iter();
+        names.any(|name| has_program(session, directory, name))
+    })
+}
+
 /// Returns the program of the host shell with this name. It leaves out the shims of pyenv: they run scripts of its
 /// Pythons, and a dev shell brings its own Python and scripts.
 pub fn program_on_host(session: &Session<'_>, name: &str) -> Option<PathBuf> {
-    let env = &session.context.env;
-    let path = env.get(vars::PATH).unwrap_or_default();
+    program_directories(session)
+        .find(|directory| has_program(session, directory, name))
+        .map(|directory| directory.join(name))
+}
+
+/// Returns the directories on the `PATH` of the host shell that are not in the store.
+fn program_directories<'a>(session: &Session<'a>) -> impl Iterator<Item = &'a Path> {
     let data = &session.context.directories.data;
+    let path = session.context.env.get(vars::PATH).unwrap_or_default();
     pathlist::split(path)
         .map(Path::new)
-        .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
-        .map(|directory| directory.join(name))
-        .find(|program| program.exists() && !is_pyenv_shim(env, program))
+        .filter(move |directory| directory.is_absolute() && !directory.starts_with(data))
+}
+
+fn has_program(session: &Session<'_>, directory: &Path, name: &str) -> bool {
+    let program = directory.join(name);
+    program.exists() && !is_pyenv_shim(&session.context.env, &program)
 }
 
 fn is_pyenv_shim(env: &Env, program: &Path) -> bool {

@@ -443,9 +443,7 @@ fn look(
             ..Finding::default()
         };
     }
-    let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
-        // The stamps of a record do not show a denial that cannot be read.
-        .filter(|_| !session.decisions.is_denied(&place.root))
+    let fresh = build_record::stored_record(session, place, shell)
         .and_then(|record| finding_of(session, place, shell, loaded, record));
     fresh.unwrap_or_else(|| look_at_project(session, place, shell, loaded))
 }

@@ -41,12 +41,23 @@ pub struct Record {
     pub machine: Option<String>,
     /// True if a host tool is in use whose version is not the locked one.
     pub drifted: bool,
+    /// The scripts of Python packages that hide no program of the user and that nobody has approved.
+    pub scripts: UnapprovedScripts,
     /// The versions of lockfiles that it was built from.
     pub versions: LockedVersions,
     /// When to try the missing parts again, if that can help.
     pub retry: Option<Retry>,
     /// The content that is loaded.
     pub content: Content,
+}
+
+/// Scripts that a dev shell may have as long as they hide no program of the user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnapprovedScripts {
+    pub names: BTreeSet<String>,
+    /// The directories of `PATH` in which no program had one of these names.
+    #[serde(with = "binary::paths")]
+    pub searched: Vec<PathBuf>,
 }
 
 /// A later try of a build that lacks parts.

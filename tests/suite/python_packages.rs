@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     applications::{pure, sandbox, serve},
     background::until,
-    reliability::strace,
+    reliability::strace::{PROMPT, strace},
     support::{
         HostShell, Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
@@ -1465,7 +1465,7 @@ fn constraints_bound_the_packages_of_a_list() {
 /// Runs devsh, and checks each Python that it or uv starts: it is isolated, except for the approved build of the project,
 /// and it never opens a `.pth` file of an installed package.
 fn assert_isolated_pythons(sandbox: &Sandbox, words: &[&str]) -> usize {
-    let Some(strace) = strace::strace() else {
+    let Some(strace) = strace() else {
         return 0;
     };
     let log = sandbox.root().join("tmp/strace");
@@ -1537,7 +1537,7 @@ fn builds_never_run_code_of_installed_packages() {
     ] {
         pythons += assert_isolated_pythons(&sandbox, words);
     }
-    assert!(pythons > 0 || strace::strace().is_none());
+    assert!(pythons > 0 || strace().is_none());
     sandbox.devsh(&["verify"]).success();
     assert!(
         sandbox.home().join("ran").exists(),
@@ -1630,6 +1630,38 @@ fn a_script_of_a_package_that_hides_a_program_needs_approval() {
         "{shown}"
     );
     assert_eq!(run("ls").success().stdout, "tester 3.0\n");
+}
+
+#[test]
+fn a_script_that_hides_a_program_of_another_path_needs_approval() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox.manifest("[tools]\npython = \"3\"\n[python]\npackages = [\"tester\"]\n");
+    sandbox.allow();
+    serve_pure(&server, &[pure("tester", "2.0", &[], &["tester", "fresh"])]);
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    let run = |path: &OsStr, arguments: &[&str]| {
+        let mut command = sandbox.command(DEVSH);
+        sandbox.outcome(command.args(arguments).env("PATH", path))
+    };
+    let short = &sandbox.environment()[OsStr::new("PATH")];
+    let fresh = ["run", "--", "fresh"];
+    assert_eq!(run(short, &fresh).success().stdout, "tester 2.0\n");
+    // Another terminal has more on its `PATH`.
+    let own = sandbox.program("more/fresh", "#!/bin/sh\necho own\n");
+    let mut long = own.parent().unwrap().as_os_str().to_owned();
+    long.push(":");
+    long.push(short);
+    let error = "has programs that you have not approved: `fresh` of `Python packages`";
+    run(&long, &fresh).code(3).error(&[error]);
+    let prompt = run(&long, &PROMPT).success();
+    assert!(prompt.stderr.contains(error), "{prompt:?}");
+    // The first terminal goes on.
+    assert_eq!(run(short, &fresh).success().stdout, "tester 2.0\n");
+    run(&long, &["allow"]).success();
+    assert_eq!(run(&long, &fresh).success().stdout, "tester 2.0\n");
 }
 
 /// Writes a project that is installed with these scripts, and a backend that takes them from `pyproject.toml`.

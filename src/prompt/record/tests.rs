@@ -20,6 +20,10 @@ fn record(watched: &Path) -> Record {
         sealed: vec![Watched::settled_look(watched.to_owned())],
         machine: Some(machine::identity()),
         drifted: true,
+        scripts: UnapprovedScripts {
+            names: ["pytest".to_owned()].into(),
+            searched: vec!["/usr/bin".into()],
+        },
         versions: LockedVersions {
             tools: BTreeMap::from([("ruff".to_owned(), "0.12.4".to_owned())]),
             lockfiles: BTreeMap::from([("uv.lock".to_owned(), "01".to_owned())]),
