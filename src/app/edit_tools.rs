@@ -324,7 +324,13 @@ fn choose_requirement(
 }
 
 fn edit_failure(error: &EditError, name: &str) -> Failure {
-    Failure::new(format!("`{name}` cannot be changed: {error}"))
+    let failure = Failure::new(format!("`{name}` cannot be changed: {error}"));
+    match error {
+        EditError::LineEnds(_) => {
+            failure.hint("save the file with one kind of line ends, or edit it by hand")
+        }
+        EditError::Syntax(_) | EditError::NotTable(_) => failure,
+    }
 }
 
 /// Returns the failure for a tool that is not in the table from which it should be removed.

@@ -14,6 +14,9 @@ pub enum EditError {
     /// A key on the way to the tool is not a table.
     #[error("`{0}` is not a table")]
     NotTable(String),
+    /// This line and the first one end in different ways. A change would make all ends the same, also inside of scripts.
+    #[error("line {0} and line 1 have different line ends")]
+    LineEnds(usize),
 }
 
 /// Returns the text with `tool` at this requirement, for every dev shell or for one.
@@ -117,6 +120,13 @@ fn after_tools(document: &mut DocumentMut, kept: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<DocumentMut, EditError> {
+    let mut lines = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let is_windows = lines.next().is_some_and(|line| line.ends_with("\r\n"));
+    if let Some(same) = lines.position(|line| line.ends_with("\r\n") != is_windows) {
+        return Err(EditError::LineEnds(same + 2));
+    }
     text.parse::<DocumentMut>()
         .map_err(|error| EditError::Syntax(error.message().to_owned()))
 }
@@ -269,6 +279,20 @@ tools = { ruff = "0.12" }
 
 [shells.test] # nothing more
 "#;
+
+    #[test]
+    fn a_manifest_with_two_kinds_of_line_ends_is_not_changed() {
+        let tool = "ruff".parse().unwrap();
+        for (text, expected) in [
+            ("[tools]\r\nuv = \"*\"\n", Some(2)),
+            ("[tools]\nuv = \"*\"\n# a\r\n", Some(3)),
+            ("[tools]\r\nuv = \"*\"\r\n# a", None),
+            ("[tools]\n# a", None),
+        ] {
+            let changed = add(text, None, &tool, "1");
+            assert_eq!(changed.err(), expected.map(EditError::LineEnds), "{text:?}");
+        }
+    }
 
     fn added(text: &str, shell: Option<&str>, tool: &str, requirement: &str) -> String {
         let shell: Option<ShellName> = shell.map(|name| name.parse().unwrap());
