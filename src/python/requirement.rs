@@ -1,6 +1,9 @@
 //! One requirement on a Python package: `uvicorn[standard]>=0.30; python_version < "4"`.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use super::marker::{Marker, normalize};
 use crate::{
@@ -45,6 +48,34 @@ impl BuiltMetadata {
     }
 }
 
+/// The versions that a requirement admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum AdmittedVersions {
+    All,
+    /// A text that a version must equal (`===1.2`): PEP 440 need not know it.
+    Identical(String),
+    /// Comparisons (`>=0.30,<1`).
+    Compared(pep440_rs::VersionSpecifiers),
+}
+
+impl FromStr for AdmittedVersions {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.is_empty() {
+            return Ok(Self::All);
+        }
+        let Some(version) = text.strip_prefix("===") else {
+            return text.parse().map(Self::Compared).map_err(drop);
+        };
+        let mut bytes = version.bytes();
+        let is_version = bytes.all(|one| one.is_ascii_alphanumeric() || b".!+_-".contains(&one));
+        is_version
+            .then(|| Self::Identical(version.to_owned()))
+            .ok_or(())
+    }
+}
+
 /// A parsed requirement.
 ///
 /// The crate `pep508_rs` is not used for this: it panics on names and extras that end in a dash (`a[b-]`), and
@@ -64,8 +95,7 @@ pub struct PythonRequirement {
     condition: String,
     /// True if devsh made the requirement: it means the metadata that a build of the project gives.
     is_project_build: bool,
-    /// The admitted versions (`>=0.30,<1`); empty for all.
-    versions: String,
+    versions: AdmittedVersions,
     text: String,
 }
 
@@ -94,15 +124,26 @@ impl PythonRequirement {
 
     /// Returns whether the versions admit an exact one. A version that PEP 440 does not know is only equal to itself.
     pub fn admits(&self, version: &str) -> bool {
-        if let Some(exact) = self.versions.strip_prefix("===") {
-            return exact == version;
+        match &self.versions {
+            AdmittedVersions::All => true,
+            AdmittedVersions::Identical(text) => text == version,
+            AdmittedVersions::Compared(versions) => match version.parse() {
+                Ok(version) => versions.contains(&version),
+                Err(_) => self.exact.as_deref() == Some(version),
+            },
         }
-        let parsed = version.parse::<pep440_rs::Version>();
-        let versions = pep440_rs::VersionSpecifiers::from_str(&self.versions);
-        match (versions, parsed) {
-            (Ok(versions), Ok(version)) => versions.contains(&version),
-            _ => self.versions.is_empty() || self.exact.as_deref() == Some(version),
-        }
+    }
+
+    /// Returns whether it admits a locked version of its package. The addresses themselves are compared elsewhere.
+    fn admits_locked(&self, locked: &Self) -> bool {
+        let version = locked.exact.as_deref();
+        locked.url.is_some()
+            || self.url.is_none() && version.is_some_and(|version| self.admits(version))
+    }
+
+    /// Returns whether it can be one of several with conditions that divide the versions among themselves.
+    const fn is_divided(&self) -> bool {
+        !self.condition.is_empty()
     }
 
     /// Returns the condition as it was written; empty for none.
@@ -164,9 +205,6 @@ impl FromStr for PythonRequirement {
             .strip_prefix('(')
             .and_then(|one| one.strip_suffix(')'));
         let versions: String = inner.unwrap_or(versions).split_whitespace().collect();
-        if !versions.is_empty() && !is_specifier_list(&versions) {
-            return Err(invalid());
-        }
         Ok(Self {
             name: name.parse().map_err(|_| invalid())?,
             extras,
@@ -175,11 +213,14 @@ impl FromStr for PythonRequirement {
             condition: marker.trim().to_owned(),
             marker: marker.parse()?,
             is_project_build: false,
-            versions,
+            versions: versions.parse().map_err(|()| invalid())?,
             text: text.to_owned(),
         })
     }
 }
+
+/// The most versions of one package in a set that devsh compares with the requirements: uv locks a handful.
+const MAX_VERSIONS: usize = 100;
 
 /// Returns a requirement or constraint of a list that its locked packages do not meet. A lockfile alone cannot leave
 /// them, and it can leave out only the requirements in `optional`.
@@ -188,48 +229,54 @@ pub fn find_unmet<'k>(
     set: &PythonSet,
     optional: &BTreeSet<String>,
 ) -> Option<&'k str> {
-    let locked = set.packages.iter();
-    let locked = locked.filter_map(|one| one.requirement.parse::<PythonRequirement>().ok());
-    let locked: Vec<_> = locked.collect();
-    let is_left_out =
-        |text: &String| set.left_out.contains(text) && optional.contains(text.as_str());
-    let bounds = VersionBounds::of(key, is_left_out);
-    let is_missing = |requirement: &PythonRequirement| {
-        requirement.marker_text().is_empty()
-            && !locked.iter().any(|one| one.name == requirement.name)
-    };
-    let is_met = |requirement: &PythonRequirement, all: &[(&str, PythonRequirement)]| {
-        locked.iter().all(|one| admits(requirement, one, all))
-    };
+    let left_out: BTreeSet<&str> = set.left_out.iter().map(String::as_str).collect();
+    let is_left_out = |text: &str| left_out.contains(text) && optional.contains(text);
     let VersionBounds {
         asked,
         overriding,
         constraints,
-    } = &bounds;
-    let mut unmet = asked.iter();
-    let unmet = unmet.find(|(_, one)| is_missing(one) || !is_met(one, asked));
-    let bounding = || {
-        let mut lists = [overriding, constraints].into_iter();
-        lists.find_map(|all| all.iter().find(|(_, one)| !is_met(one, all)))
+    } = VersionBounds::of(key, is_left_out);
+    let locked = locked_by_name(set);
+    let is_missing = |requirement: &PythonRequirement| {
+        requirement.marker_text().is_empty() && !locked.contains_key(&requirement.name)
     };
-    unmet.or_else(bounding).map(|(text, _)| *text)
+    let missing = asked.iter().find(|(_, one)| is_missing(one));
+    let unmet = missing.map(|(text, _)| *text);
+    unmet
+        .or_else(|| first_unmet(&asked, &locked))
+        .or_else(|| first_unmet(&overriding, &locked))
+        .or_else(|| first_unmet(&constraints, &locked))
 }
 
 /// Returns a set without the packages that a requirement of the list does not admit.
 pub fn admitted_packages(key: &PythonKey, set: &PythonSet) -> PythonSet {
-    let bounds = VersionBounds::of(key, |_| false);
-    let mut admitted = set.clone();
-    admitted.packages.retain(|package| {
-        let Ok(locked) = package.requirement.parse::<PythonRequirement>() else {
-            return false;
-        };
-        let lists = [&bounds.asked, &bounds.overriding, &bounds.constraints];
-        let mut all = lists
-            .iter()
-            .flat_map(|all| all.iter().map(move |one| (all, one)));
-        all.all(|(all, (_, requirement))| admits(requirement, &locked, all))
-    });
-    admitted
+    let VersionBounds {
+        asked,
+        overriding,
+        constraints,
+    } = VersionBounds::of(key, |_| false);
+    let lists = [&asked, &overriding, &constraints].map(|bounds| by_name(bounds.iter().map(|(_, one)| one)));
+    let locked = locked_by_name(set);
+    let is_admitted = |locked: &PythonRequirement| {
+        let mut same = lists.iter().filter_map(|list| list.get(&locked.name));
+        same.all(|same| {
+            let mut plain = same.iter().filter(|one| !one.is_divided());
+            let has_divided = same.iter().any(|one| one.is_divided());
+            plain.all(|one| one.admits_locked(locked))
+                && (!has_divided || same.iter().any(|one| one.admits_locked(locked)))
+        })
+    };
+    let admitted: BTreeSet<&str> = locked
+        .values()
+        .filter(|versions| versions.len() <= MAX_VERSIONS)
+        .flatten()
+        .filter(|one| is_admitted(one))
+        .map(|one| one.as_str())
+        .collect();
+    let mut kept = set.clone();
+    kept.packages
+        .retain(|package| admitted.contains(package.requirement.trim()));
+    kept
 }
 
 /// The requirements of a list that bound versions, with their texts.
@@ -242,48 +289,74 @@ struct VersionBounds<'k> {
 }
 
 impl<'k> VersionBounds<'k> {
-    fn of(key: &'k PythonKey, is_left_out: impl Fn(&String) -> bool) -> Self {
+    fn of(key: &'k PythonKey, is_left_out: impl Fn(&str) -> bool) -> Self {
         let parse = |text: &'k String| Some((text.as_str(), text.parse().ok()?));
         let overriding: Vec<(&str, PythonRequirement)> =
             key.overrides.iter().filter_map(parse).collect();
-        let is_overridden = |name: &PackageName| {
-            let mut overriding = overriding.iter();
-            overriding.any(|(_, one)| one.name == *name)
-        };
+        let replaced: BTreeSet<&PackageName> =
+            overriding.iter().map(|(_, one)| &one.name).collect();
         let asked = key.requirements.iter();
         let asked = asked.filter(|text| !is_left_out(text) && !is_built_metadata(text));
         let asked = asked.filter_map(parse);
+        let asked = asked.filter(|(_, one)| !replaced.contains(&one.name));
         let constraints = key.constraints.iter().filter_map(parse);
-        let has_no_condition = |(_, one): &(&str, PythonRequirement)| one.marker_text().is_empty();
         Self {
-            constraints: constraints.filter(has_no_condition).collect(),
-            asked: asked.filter(|(_, one)| !is_overridden(&one.name)).collect(),
+            constraints: constraints.filter(|(_, one)| !one.is_divided()).collect(),
+            asked: asked.collect(),
             overriding,
         }
     }
 }
 
-/// Returns whether a requirement, one of `all`, admits a locked package; it bounds no package of another name.
-fn admits(
-    requirement: &PythonRequirement,
-    locked: &PythonRequirement,
-    all: &[(&str, PythonRequirement)],
-) -> bool {
-    if locked.name != requirement.name {
-        return true;
+type ByName<'r, R> = BTreeMap<&'r PackageName, Vec<R>>;
+
+fn by_name<'r>(
+    requirements: impl Iterator<Item = &'r PythonRequirement>,
+) -> ByName<'r, &'r PythonRequirement> {
+    let mut by_name = ByName::new();
+    for one in requirements {
+        by_name.entry(&one.name).or_default().push(one);
     }
-    // The addresses themselves were compared with the requirements.
-    let admits_version = |asked: &PythonRequirement| {
-        let version = locked.exact.as_deref();
-        locked.url.is_some()
-            || asked.url.is_none() && version.is_some_and(|version| asked.admits(version))
-    };
-    if requirement.marker_text().is_empty() {
-        return admits_version(requirement);
+    by_name
+}
+
+/// Returns the locked versions of each package.
+fn locked_by_name(set: &PythonSet) -> BTreeMap<PackageName, Vec<PythonRequirement>> {
+    let mut by_name: BTreeMap<PackageName, Vec<PythonRequirement>> = BTreeMap::new();
+    let locked = set.packages.iter();
+    for one in locked.filter_map(|one| one.requirement.parse::<PythonRequirement>().ok()) {
+        by_name.entry(one.name.clone()).or_default().push(one);
     }
+    by_name
+}
+
+/// Returns the text of the first of these requirements that does not admit each locked version of its package.
+fn first_unmet<'k>(
+    bounds: &[(&'k str, PythonRequirement)],
+    locked: &BTreeMap<PackageName, Vec<PythonRequirement>>,
+) -> Option<&'k str> {
+    let versions = |name: &PackageName| locked.get(name).map_or(&[][..], Vec::as_slice);
+    let same = by_name(bounds.iter().map(|(_, one)| one));
     // Requirements with conditions divide the versions among themselves.
-    let mut same = all.iter().filter(|(_, asked)| asked.name == locked.name);
-    same.any(|(_, asked)| admits_version(asked))
+    let fits: BTreeSet<&PackageName> = same
+        .iter()
+        .filter(|(name, same)| {
+            let mut versions = versions(name).iter();
+            versions.all(|one| same.iter().any(|asked| asked.admits_locked(one)))
+        })
+        .map(|(name, _)| *name)
+        .collect();
+    let is_met = |requirement: &PythonRequirement| {
+        let versions = versions(&requirement.name);
+        let is_admitted = if requirement.is_divided() {
+            fits.contains(&requirement.name)
+        } else {
+            versions.iter().all(|one| requirement.admits_locked(one))
+        };
+        is_admitted && versions.len() <= MAX_VERSIONS
+    };
+    let mut bounds = bounds.iter();
+    bounds.find(|(_, one)| !is_met(one)).map(|(text, _)| *text)
 }
 
 fn exact(versions: &str) -> Option<&str> {
@@ -300,16 +373,6 @@ fn names_archive(name: &str) -> bool {
     ]
     .iter()
     .any(|end| name.ends_with(end))
-}
-
-fn is_specifier_list(versions: &str) -> bool {
-    // `===` admits versions that PEP 440 does not know.
-    match versions.strip_prefix("===") {
-        Some(text) => text
-            .bytes()
-            .all(|one| one.is_ascii_alphanumeric() || b".!+_-".contains(&one)),
-        None => pep440_rs::VersionSpecifiers::from_str(versions).is_ok(),
-    }
 }
 
 #[cfg(test)]
