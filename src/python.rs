@@ -46,7 +46,7 @@ pub use marker::{Marker, TargetEnvironment, normalize};
 pub use pins::{PythonPin, PythonPins};
 pub use requirement::{PythonRequirement, admitted_packages, find_unmet, is_built_metadata};
 pub use scope::Scope;
-pub use select::MissingPackage;
+pub use select::SelectionError;
 pub use settings::{PackageSetting, is_of_installation};
 pub use uv::{Uv, UvError};
 pub use venv::{VirtualEnv, make_venv, venv_settings, write_program};

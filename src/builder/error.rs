@@ -9,7 +9,7 @@ use super::{CrateFailure, MissingArtifact};
 use crate::{
     fetch,
     package::{Glibc, OLDEST_KERNEL, System, Tool, Version},
-    python::{MissingPackage, UnfitApplication, UvError},
+    python::{SelectionError, UnfitApplication, UvError},
     sources, store,
     util::{files, word_lists::in_backticks},
 };
@@ -243,11 +243,11 @@ pub enum Error {
     /// A source gave no usable answer.
     #[error(transparent)]
     Source(#[from] Box<sources::Error>),
-    /// The Python lockfile lacks a package.
-    #[error("`{}` is incomplete: {missing}", lock.display())]
-    PythonMissing {
+    /// The Python lockfile gives no packages.
+    #[error("`{}` {error}", lock.display())]
+    PythonSelection {
         lock: PathBuf,
-        missing: MissingPackage,
+        error: SelectionError,
     },
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -417,9 +417,9 @@ impl Builder<'_> {
         interpreter.build_variables.push((vars::PATH.into(), path));
         let pins = packages
             .pins(Some(&interpreter.version), request.system)
-            .map_err(|missing| Error::PythonMissing {
+            .map_err(|error| Error::PythonSelection {
                 lock: packages.lock.clone(),
-                missing,
+                error,
             })?;
         if self.is_foreign(request) {
             refuse_builds(&pins, request.system)?;

@@ -12,7 +12,7 @@ use crate::{
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest, presets::release_line_numbers},
     package::{CondaFloors, Source, System, Tool, Version},
-    python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
+    python::{PythonLock, PythonPins, Selection, SelectionError, TargetEnvironment},
     util::files,
 };
 
@@ -89,7 +89,7 @@ impl PythonPackages {
         &self,
         python: Option<&Version>,
         system: System,
-    ) -> Result<PythonPins, MissingPackage> {
+    ) -> Result<PythonPins, SelectionError> {
         let unknown = || "3".parse::<Version>().ok();
         let Some(version) = python.cloned().or_else(unknown) else {
             return Ok(PythonPins::default());

@@ -10,17 +10,27 @@ use super::{
 };
 use crate::package::{Requirement, Version};
 
-/// A dependency that the lockfile has no package for.
+/// The reason why a lockfile gives no packages, in words that follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{} depends on `{package}`, which is missing",
-    needed_by.as_ref().map_or_else(|| "the project".to_owned(), |name| format!("`{name}`"))
-)]
-pub struct MissingPackage {
-    pub package: String,
-    /// The package that depends on it; `None` is the project itself.
-    pub needed_by: Option<String>,
+pub enum SelectionError {
+    /// It has no package for a dependency.
+    #[error(
+        "is incomplete: {} depends on `{package}`, which is missing",
+        needed_by.as_ref().map_or_else(|| "the project".to_owned(), |name| format!("`{name}`"))
+    )]
+    Missing {
+        package: String,
+        /// The package that depends on it; `None` is the project itself.
+        needed_by: Option<String>,
+    },
+    /// Its packages depend on each other in so many ways that a prompt would wait.
+    #[error("has more than {MAX_STEPS} choices between versions of packages")]
+    Tangled,
 }
+
+/// The most dependencies that are followed, each counted with the versions that it can mean. A large project has some
+/// thousands.
+const MAX_STEPS: usize = 500_000;
 
 /// A package, by its position, and one of its extras.
 type PackageVisit = (usize, Option<String>);
@@ -30,6 +40,8 @@ struct DependencyWalk<'l> {
     packages: &'l [PythonPackage],
     by_name: BTreeMap<&'l str, Vec<usize>>,
     queue: VecDeque<PackageVisit>,
+    /// What is left of [`MAX_STEPS`].
+    steps: usize,
 }
 
 impl PythonLock {
@@ -38,7 +50,7 @@ impl PythonLock {
         &self,
         selection: &Selection,
         target: &TargetEnvironment,
-    ) -> Result<PythonPins, MissingPackage> {
+    ) -> Result<PythonPins, SelectionError> {
         let mut walk = DependencyWalk::new(&self.packages);
         let conflicts = self.conflict_names(selection);
         let of_project = target.with(
@@ -49,6 +61,7 @@ impl PythonLock {
         for root in self.roots.iter().filter(|one| scopes.contains(&one.scope)) {
             walk.follow(&root.dependency, None, &of_project)?;
         }
+        let without_extra = target.with(&conflicts, &selection.groups);
         let mut seen: BTreeSet<PackageVisit> = BTreeSet::new();
         while let Some(visit) = walk.queue.pop_front() {
             if !seen.insert(visit.clone()) {
@@ -57,11 +70,15 @@ impl PythonLock {
             let (position, extra) = visit;
             let package = &self.packages[position];
             let of_extra = extra.as_ref().and_then(|extra| package.extras.get(extra));
-            let extras = conflicts.iter().cloned().chain(extra).collect();
-            let target = target.with(&extras, &selection.groups);
+            let with_extra = extra.map(|extra| {
+                walk.steps = walk.steps.saturating_sub(conflicts.len());
+                let extras = conflicts.iter().cloned().chain([extra]).collect();
+                target.with(&extras, &selection.groups)
+            });
+            let target = with_extra.as_ref().unwrap_or(&without_extra);
             let dependencies = package.dependencies.iter();
             for dependency in dependencies.chain(of_extra.into_iter().flatten()) {
-                walk.follow(dependency, Some(&package.name), &target)?;
+                walk.follow(dependency, Some(&package.name), target)?;
             }
         }
         let positions: BTreeSet<usize> = seen.into_iter().map(|(position, _)| position).collect();
@@ -137,6 +154,7 @@ impl<'l> DependencyWalk<'l> {
             packages,
             by_name,
             queue: VecDeque::new(),
+            steps: MAX_STEPS,
         }
     }
 
@@ -146,13 +164,16 @@ impl<'l> DependencyWalk<'l> {
         dependency: &Dependency,
         needed_by: Option<&str>,
         target: &TargetEnvironment,
-    ) -> Result<(), MissingPackage> {
+    ) -> Result<(), SelectionError> {
+        let choices = self.by_name.get(&*dependency.name).map_or(0, Vec::len);
+        let steps = self.steps.checked_sub(1 + choices);
+        self.steps = steps.ok_or(SelectionError::Tangled)?;
         if !dependency.marker.holds(target) {
             return Ok(());
         }
         let position = self
             .choose(dependency, target)
-            .ok_or_else(|| MissingPackage {
+            .ok_or_else(|| SelectionError::Missing {
                 package: dependency.name.clone(),
                 needed_by: needed_by.map(str::to_owned),
             })?;

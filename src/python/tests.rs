@@ -385,6 +385,37 @@ fn faults_of_lists_have_a_place() {
 }
 
 #[test]
+fn a_lock_with_too_many_choices_is_an_error() {
+    // Each version needs all versions, for each extra.
+    let names = 0..300;
+    let extras: Vec<String> = names.clone().map(|at| format!("\"e{at}\"")).collect();
+    let versions: Vec<String> = names
+        .clone()
+        .map(|at| {
+            let needs = names
+                .clone()
+                .map(|at| format!("{{ name = \"p\", extra = [\"e{at}\"] }}"));
+            let needs: Vec<String> = needs.collect();
+            format!(
+                "[[package]]\nname = \"p\"\nversion = \"{at}\"\nsource = {{ registry = \"https://pypi.org/simple\" }}\n\
+                 dependencies = [{}]\nwheels = [{{ url = \"https://f/p-{at}-py3-none-any.whl\", hash = \"{A}\" }}]\n",
+                needs.join(", ")
+            )
+        })
+        .collect();
+    let text = format!(
+        "version = 1\nrequires-python = \">=3.9\"\n[[package]]\nname = \"core\"\nversion = \"1\"\n\
+         source = {{ editable = \".\" }}\ndependencies = [{{ name = \"p\", extra = [{}] }}]\n{}",
+        extras.join(", "),
+        versions.concat()
+    );
+    let lock = lock("uv.lock", &text, "");
+    let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
+    let error = lock.select(&Selection::default(), &on).unwrap_err();
+    assert_eq!(error, SelectionError::Tangled);
+}
+
+#[test]
 fn a_lock_without_a_needed_part_is_an_error() {
     let lock = lock(
         "uv.lock",
@@ -395,6 +426,6 @@ fn a_lock_without_a_needed_part_is_an_error() {
     let missing = lock.select(&Selection::default(), &on).unwrap_err();
     assert_eq!(
         missing.to_string(),
-        "`core` depends on `idna`, which is missing"
+        "is incomplete: `core` depends on `idna`, which is missing"
     );
 }

@@ -62,7 +62,7 @@ impl From<&builder::Error> for Failure {
                 }
                 add_unavailable_hint(failure, tool, managed)
             }
-            builder::Error::PythonMissing { .. } => {
+            builder::Error::PythonSelection { .. } => {
                 failure.hint("create the lockfile again with the tool that wrote it")
             }
             builder::Error::Unfit {
