@@ -111,6 +111,14 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// Returns conditions that never hold, so devsh is asked at each prompt.
+    pub fn never() -> Self {
+        Self {
+            absent: vec!["/".into()],
+            ..Self::default()
+        }
+    }
+
     /// Returns the seconds of all files in the form that the shells print.
     fn all_seconds(&self) -> String {
         let all = self.seconds.iter().map(|(_, second)| second.to_string());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    config::ownership::check_own_directories,
+    config::ownership::{OwnDirectoryExposed, check_own_directories},
     context::Context,
     env::{Assignment, VarName},
     manifest::ShellName,
@@ -32,7 +32,7 @@ use crate::{
         update::{DesiredShell, PromptEvent, ShellMemory, ShellUpdate, update},
     },
     report::{failure::Failure, reporter::NoReport},
-    shell::{HostShell, ShellStatement, hook},
+    shell::{Freshness, HostShell, ShellStatement, hook},
     store::{self, ProcessMark},
     util::{
         files::{self, Stamp},
@@ -150,12 +150,14 @@ fn answer_in(
     request: PromptRequest<'_>,
     returned: Returned,
 ) -> Result<PromptAnswer, Failure> {
-    if request.loaded.is_empty() {
+    // Nothing is written to directories that another user can have prepared.
+    let exposed = check_own_directories(context).err();
+    if exposed.is_none() && request.loaded.is_empty() {
         typing_shell::remember_hook(&context.directories.state, request.host);
     }
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
-    let reloads = reload::take_request(&context.directories.state);
+    let reloads = exposed.is_none() && reload::take_request(&context.directories.state);
     let host = session_var::ShellSession::read(&context.shell_env, &context.session_key)?;
     // The values of the loaded dev shell were replaced by the ones that are undone now.
     let is_replaced = host.as_ref().is_some_and(|host| {
@@ -166,7 +168,7 @@ fn answer_in(
         session: host.as_ref(),
         reloads,
     };
-    let mut finding = find(&session, loaded);
+    let mut finding = find(&session, loaded, exposed.as_ref());
     finding.watched.push(generation);
     let pinned = host.as_ref().is_some_and(|host| host.pinned);
     let desired = match &finding.ready {
@@ -206,7 +208,12 @@ fn answer_in(
         manifests: finding.manifests,
         awaited: &outcome.awaited,
     };
-    let freshness = freshness(context, request.host, dependencies);
+    let freshness = if exposed.is_none() {
+        freshness(context, request.host, dependencies)
+    } else {
+        // No builtin sees a change of an owner or a mode.
+        Freshness::never()
+    };
     outcome
         .statements
         .push(ShellStatement::SetLoaded(memory.clone()));
@@ -325,7 +332,8 @@ pub fn prompt_target(
         session: host,
         reloads: false,
     };
-    let finding = find(session, loaded);
+    let exposed = check_own_directories(session.context).err();
+    let finding = find(session, loaded, exposed.as_ref());
     match finding.ready {
         Some(ready) => PromptTarget::Ready(Box::new(ready)),
         None if finding.keep => PromptTarget::Unchanged,
@@ -378,7 +386,19 @@ impl LoadedShell<'_> {
     }
 }
 
-fn find(session: &Session<'_>, loaded: LoadedShell<'_>) -> Finding {
+fn find(
+    session: &Session<'_>,
+    loaded: LoadedShell<'_>,
+    exposed: Option<&OwnDirectoryExposed>,
+) -> Finding {
+    let look = |place: &Place, shell: &ShellName| match exposed {
+        Some(exposed) => Finding {
+            keep: loaded.is_of(place),
+            message: Some(Message::Failure(Box::new(exposed.into()))),
+            ..Finding::default()
+        },
+        None => look(session, place, shell, loaded),
+    };
     let pinned = loaded.session.filter(|host| host.pinned);
     if let Some((root, shell)) = pinned.and_then(|host| host.project.as_ref()) {
         let place = Place {
@@ -388,7 +408,7 @@ fn find(session: &Session<'_>, loaded: LoadedShell<'_>) -> Finding {
         // A user who entered a dev shell stays in it, also if the project was trusted only for that command.
         return Finding {
             keep: true,
-            ..look(session, &place, shell, loaded)
+            ..look(&place, shell)
         };
     }
     if session.context.cwd.is_none() {
@@ -399,9 +419,9 @@ fn find(session: &Session<'_>, loaded: LoadedShell<'_>) -> Finding {
         };
     }
     let place = session.prompt_place();
-    let mut finding = place.as_ref().map_or_else(Finding::default, |place| {
-        look(session, place, &ShellName::dev(), loaded)
-    });
+    let mut finding = place
+        .as_ref()
+        .map_or_else(Finding::default, |place| look(place, &ShellName::dev()));
     let root = place.as_ref().map(|place| place.root.as_path());
     finding.manifests = nearer_manifests(session.context, root);
     finding
@@ -421,28 +441,6 @@ fn look(
     shell: &ShellName,
     loaded: LoadedShell<'_>,
 ) -> Finding {
-    let context = session.context;
-    if let Err(exposed) = check_own_directories(context) {
-        let failure = Failure::from(&exposed);
-        let path = exposed.exposure.path().to_owned();
-        // No builtin sees a change of an owner or a mode, so this check must never hold.
-        let never = Watched {
-            path,
-            stamp: Some(Stamp {
-                identity: (0, 0),
-                size: 0,
-                mtime: (0, 0),
-                ctime: (0, 0),
-            }),
-            racy: None,
-        };
-        return Finding {
-            keep: loaded.is_of(place),
-            watched: vec![never],
-            message: Some(Message::Failure(Box::new(failure))),
-            ..Finding::default()
-        };
-    }
     let fresh = build_record::stored_record(session, place, shell)
         .and_then(|record| finding_of(session, place, shell, loaded, record));
     fresh.unwrap_or_else(|| look_at_project(session, place, shell, loaded))

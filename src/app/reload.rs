@@ -53,7 +53,7 @@ pub(super) fn remove_ended(directory: &Path) {
         let mark = path
             .file_name()
             .and_then(|name| name.to_str()?.parse().ok());
-        if mark.is_none_or(|mark: ProcessMark| !mark.is_alive()) {
+        if mark.is_some_and(|mark: ProcessMark| !mark.is_alive()) {
             // A file that stays does no harm.
             let _removed = fs::remove_file(path);
         }

@@ -2,10 +2,12 @@
 
 use std::{
     fs::File,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::util::{
@@ -132,7 +134,12 @@ impl StampFiles {
             UNIX_EPOCH.checked_add(whole)
         };
         files::create_private_dir(&self.0).ok()?;
-        let file = File::create(&path).ok()?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let file = options
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&path)
+            .ok()?;
         file.set_modified(base? + nanoseconds).ok()?;
         carries(&path).then_some(path)
     }

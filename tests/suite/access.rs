@@ -513,10 +513,25 @@ fn a_prompt_uses_no_directory_that_others_can_change() {
         let data = sandbox.data();
         let set = |mode| fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
         set(0o777);
+        // Another user has left symlinks where devsh writes.
+        let state = sandbox.home().join(".local/state/devsh");
+        let own = sandbox.home().join("own");
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join("text"), "text").unwrap();
+        for name in ["hooked", "reloads", "stamps"] {
+            let _gone = fs::remove_dir_all(state.join(name));
+            symlink(&own, state.join(name)).unwrap();
+        }
         let mut pty = sandbox.shell(shell);
         let shown = pty.cd(sandbox.project());
         assert!(shown.contains("can be changed by every user"), "{shown}");
         assert_eq!(pty.var("ACTIVE"), None);
+        let names = fs::read_dir(&own).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["text"]);
+        for name in ["hooked", "reloads", "stamps"] {
+            fs::remove_file(state.join(name)).unwrap();
+        }
         set(0o700);
         pty.run("true");
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
