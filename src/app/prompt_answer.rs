@@ -7,6 +7,9 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -508,19 +511,13 @@ fn look_at_project(
         context.directories.config.join("config.toml"),
     ];
     let lockfiles = session.lockfile_paths(place);
-    let mut watched = files
+    let watched = files
         .iter()
         .chain(&lockfiles)
         // No content is read: the user may not have allowed that.
         .map(|path| Watched::settled_look(path.clone()))
         .collect();
-    let verdict = judge(session, place, shell, loaded.reloads, &mut watched).or_else(|failure| {
-        let record = build_record::before_unreadable_lockfile(session, place, shell);
-        record.map_or(Err(failure), |record| {
-            watched.clone_from(&record.watched);
-            Ok(Verdict::Ready(Box::new(record)))
-        })
-    });
+    let (verdict, watched) = judge_in_time(session, place, shell, loaded.reloads, watched);
     let keep = loaded.is_of(place);
     let finding = Finding {
         watched,
@@ -543,6 +540,75 @@ fn look_at_project(
             ..finding
         },
     }
+}
+
+/// The longest time that a prompt waits for the files of a project.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// As for the main thread on Linux: files have nested values.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Judges the project, or leaves it to a background build if its files take too long, as on a network disk that does not
+/// answer: whatever they contain, the prompt comes. Takes and returns the files that can change the verdict.
+fn judge_in_time(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    reloads: bool,
+    known: Vec<Watched>,
+) -> (Result<Verdict, Failure>, Vec<Watched>) {
+    let (sender, receiver) = mpsc::channel();
+    let mut watched = known.clone();
+    let (context, its_place, its_shell) = (session.context.clone(), place.clone(), shell.clone());
+    let started = thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let session = Session::new(&context, &NoReport, Options::default());
+            let verdict = judge(&session, &its_place, &its_shell, reloads, &mut watched);
+            let verdict = verdict.or_else(|failure| {
+                let record =
+                    build_record::before_unreadable_lockfile(&session, &its_place, &its_shell);
+                record.map_or(Err(failure), |record| {
+                    watched.clone_from(&record.watched);
+                    Ok(Verdict::Ready(Box::new(record)))
+                })
+            });
+            // The prompt may have come already.
+            let _sent = sender.send((verdict, watched));
+        });
+    if let Err(error) = started {
+        let failure = Failure::new(format!("cannot read the project: {error}"));
+        return (Err(failure), known);
+    }
+    match receiver.recv_timeout(LONGEST_WAIT) {
+        Ok(judged) => judged,
+        Err(RecvTimeoutError::Disconnected) => {
+            let failure = Failure::new("devsh failed while it read the project");
+            (Err(failure.hint("`devsh status` shows why")), known)
+        }
+        Err(RecvTimeoutError::Timeout) => (take_time(session, place, shell, &known), known),
+    }
+}
+
+/// Leaves a project whose files take too long to a background build, if the user has decided about it.
+fn take_time(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    known: &[Watched],
+) -> Result<Verdict, Failure> {
+    let name = session.display(&place.root);
+    let slow = format!(
+        "{name}: its files take more than {} s to read",
+        LONGEST_WAIT.as_secs()
+    );
+    if !session.find(place.clone())?.is_known() {
+        return Ok(Verdict::Refused(Some(Message::Note(slow))));
+    }
+    let basis = build_record::basis_digest(known);
+    background::start(session.context, &place.root, shell, basis, false)?;
+    Ok(Verdict::Building(format!(
+        "{slow}, so they are read in the background; `devsh status` waits for them"
+    )))
 }
 
 fn judge(

@@ -255,7 +255,8 @@ pub fn admitted_packages(key: &PythonKey, set: &PythonSet) -> PythonSet {
         overriding,
         constraints,
     } = VersionBounds::of(key, |_| false);
-    let lists = [&asked, &overriding, &constraints].map(|bounds| by_name(bounds.iter().map(|(_, one)| one)));
+    let lists = [&asked, &overriding, &constraints]
+        .map(|bounds| by_name(bounds.iter().map(|(_, one)| one)));
     let locked = locked_by_name(set);
     let is_admitted = |locked: &PythonRequirement| {
         let mut same = lists.iter().filter_map(|list| list.get(&locked.name));
@@ -271,7 +272,7 @@ pub fn admitted_packages(key: &PythonKey, set: &PythonSet) -> PythonSet {
         .filter(|versions| versions.len() <= MAX_VERSIONS)
         .flatten()
         .filter(|one| is_admitted(one))
-        .map(|one| one.as_str())
+        .map(PythonRequirement::as_str)
         .collect();
     let mut kept = set.clone();
     kept.packages

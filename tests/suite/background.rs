@@ -1,8 +1,10 @@
 //! Builds that a prompt does not wait for: they are seen, survive the terminal, are joined, and never loop.
 
 use std::{
+    fs,
     io::Read as _,
     process::{Child, ChildStderr, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,8 +14,9 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::support::{
-    HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::DEVSH,
+use crate::{
+    reliability::strace::{PROMPT, strace},
+    support::{HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::DEVSH},
 };
 
 /// Returns a project that is allowed and whose lockfile names a version that is not built, and the path of
@@ -30,7 +33,7 @@ fn prepared() -> (Sandbox, Server, String) {
     serve_tool(&server, "ruff", &["0.12.4"]);
     let colleague = Sandbox::new().served_by(&server).manifest(manifest);
     colleague.devsh(&["lock", "--trust"]).success();
-    let lockfile = std::fs::read(colleague.project().join("devshell.lock")).unwrap();
+    let lockfile = fs::read(colleague.project().join("devshell.lock")).unwrap();
     sandbox.write("devshell.lock", lockfile);
     let path = wheel_of(&server, "ruff-0.12.4-py3");
     server.requests();
@@ -191,12 +194,12 @@ fn a_waiting_command_checks_the_approval_again() {
     let late = "[tools]\nruff = \"0.12.3\"\n[env]\nLATE = \"yes\"\n";
     sandbox.write("devshell.toml", late);
     sandbox.devsh(&["lock", "--trust"]).success();
-    let lockfile = std::fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    let lockfile = fs::read(sandbox.project().join("devshell.lock")).unwrap();
     server.release();
     let output = child.wait_with_output().unwrap();
     // It is no longer what was allowed.
     assert_eq!(output.status.code(), Some(3));
-    let now = std::fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    let now = fs::read(sandbox.project().join("devshell.lock")).unwrap();
     assert_eq!(now, lockfile);
     drop(pty);
 }
@@ -229,7 +232,7 @@ fn a_failed_build_is_reported_once_and_not_repeated() {
         let log = status["failed"]["log"].as_str().unwrap();
         let log = log.replacen('~', sandbox.home().to_str().unwrap(), 1);
         let seen = prompted(&mut pty, "dev could not be built");
-        let text = std::fs::read_to_string(log).unwrap();
+        let text = fs::read_to_string(log).unwrap();
         assert!(text.contains("error: ") && text.contains("ruff"), "{text}");
         assert!(seen.contains("log: ~/.local/state/devsh/"), "{seen}");
         assert_eq!(seen.matches("could not be built").count(), 1, "{seen}");
@@ -519,4 +522,42 @@ fn a_long_name_is_cut_with_a_sign_on_a_narrow_terminal() {
     );
     server.release();
     assert!(pty.finish().contains("dev is ready"));
+}
+
+#[test]
+fn a_prompt_does_not_wait_for_slow_files() {
+    let Some(strace) = strace() else {
+        return;
+    };
+    let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+    sandbox.allow();
+    // No record fits any more, so the prompt has to read the project.
+    sandbox.write("devshell.toml", "# new\n[env]\nACTIVE = \"yes\"\n");
+    let shown = sandbox.root().join("tmp/shown");
+    let mut command = sandbox.command(strace);
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"])
+        .arg(sandbox.project().join("devshell.toml"))
+        .args(["-e", "inject=openat:delay_enter=3600000000", DEVSH])
+        .args(PROMPT)
+        .stderr(fs::File::create(&shown).unwrap());
+    let mut traced = command.stdout(Stdio::null()).spawn().unwrap();
+    let expected =
+        "~/project: its files take more than 4 s to read, so they are read in the background";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let shown = fs::read_to_string(&shown).unwrap();
+        if sandbox.redacted(shown.as_bytes()).contains(expected) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{shown}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // The build in the background goes on without the delay.
+    traced.kill().unwrap();
+    traced.wait().unwrap();
+    let prompt = || sandbox.devsh(&PROMPT).success().stdout;
+    until(&sandbox, |status| {
+        status["building"].is_null() && prompt().contains("ACTIVE")
+    });
 }

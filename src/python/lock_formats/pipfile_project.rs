@@ -53,7 +53,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
             match requirement(file, entry, &indexes)? {
                 PipfileEntry::Requirement(requirement) => lock.loose.push(LooseRequirement {
                     scope: scope.clone(),
-                    requirement,
+                    requirement: *requirement,
                     origin: file.origin(entry.node.span.start),
                 }),
                 PipfileEntry::Project => lock.add_project(normalize(&entry.key)),
@@ -67,7 +67,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
 
 /// A package of a category.
 enum PipfileEntry {
-    Requirement(PythonRequirement),
+    Requirement(Box<PythonRequirement>),
     /// The project itself.
     Project,
 }
@@ -137,5 +137,5 @@ fn requirement(
 fn parse(file: &Text, node: &Node<'_>, written: &str) -> Result<PipfileEntry, Error> {
     let requirement: Result<PythonRequirement, _> = written.parse();
     let requirement = requirement.map_err(|invalid| file.error(node.span.clone(), invalid))?;
-    Ok(PipfileEntry::Requirement(requirement))
+    Ok(PipfileEntry::Requirement(Box::new(requirement)))
 }

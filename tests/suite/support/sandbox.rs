@@ -303,7 +303,7 @@ impl Sandbox {
         Pty::start(self, shell, &shell.hook_line())
     }
 
-    fn redacted(&self, bytes: &[u8]) -> String {
+    pub(crate) fn redacted(&self, bytes: &[u8]) -> String {
         let mut text = String::from_utf8_lossy(bytes).into_owned();
         for (from, to) in &self.redactions {
             text = text.replace(from, to);
