@@ -1175,6 +1175,7 @@ fn build_code_that_changes_before_its_build_does_not_run() {
     sandbox.write("backend.py", &other);
     pty.press("y\r");
     let told = pty.finish();
+    let error = "has changed since its requests were shown";
     assert!(told.contains(error), "{told}");
     assert!(!ran.exists(), "{told}");
     sandbox.devsh(&["run", "--", "true"]).code(3);
