@@ -1,6 +1,9 @@
 //! Decides for each tool whether its artifact or a host tool is used.
 
-use std::{path::PathBuf, thread};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 use super::{
     Builder, Error, ShellPart, Unavailable, UnbuiltPart, UnbuiltParts,
@@ -18,6 +21,7 @@ use crate::{
         host::{self, HostSearch, HostTool},
     },
     store::{self, Downloads, Object, Recipe, StorePath},
+    util::digest_input::DigestInput,
 };
 
 /// A tool that is ready for use.
@@ -71,6 +75,16 @@ impl ServedTool {
                 ToolOrigin::host(main.unwrap_or_default())
             }
         }
+    }
+
+    /// Adds what distinguishes it from other builds and versions of the tool to the key of an object. `program` is the
+    /// real path of its program.
+    pub(super) fn identify(&self, program: &Path, input: &mut DigestInput) {
+        match &self.from {
+            ServedFrom::Object(directory) => input.os(directory.file_name().unwrap_or_default()),
+            ServedFrom::Host(_) => input.os(program),
+        }
+        input.bytes(self.version.as_str());
     }
 
     /// Returns the program of this name.

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     Builder, Error,
-    choose_artifact::{ManagedTool, ServedFrom, ServedTool},
+    choose_artifact::{ManagedTool, ServedTool},
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
@@ -400,11 +400,7 @@ fn find_toolchain(served: &[&ServedTool]) -> Result<Option<Toolchain>, Error> {
     let real = |program: PathBuf| fs::canonicalize(&program).map_err(files::at("read", &program));
     let (cargo, rustc) = (real(cargo)?, real(rustc)?);
     let mut input = DigestInput::default();
-    match &served.from {
-        ServedFrom::Object(directory) => input.os(directory.file_name().unwrap_or_default()),
-        ServedFrom::Host(_) => input.os(&rustc),
-    }
-    input.bytes(served.version.as_str());
+    served.identify(&rustc, &mut input);
     Ok(Some(Toolchain {
         cargo,
         rustc,

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     env::pathlist,
     fetch::Meter,
-    package::{PackageName, System, Tool, Version},
+    package::{PackageName, Source, System, Tool, Version},
     python::{
         EditableInstall, Interpreter, PackageInstall, PackageSource, PythonPins, Selection,
         SelectionPart, Uv, UvError, compile_in_background, minor_version,
@@ -124,11 +124,7 @@ pub(super) fn find_interpreter<'s>(
     };
     let program = fs::canonicalize(&program).map_err(files::at("read", &program))?;
     let mut input = DigestInput::default();
-    match &served.from {
-        ServedFrom::Object(directory) => input.os(directory.file_name().unwrap_or_default()),
-        ServedFrom::Host(_) => input.os(&program),
-    }
-    input.bytes(served.version.as_str());
+    served.identify(&program, &mut input);
     Ok(Some(Interpreter {
         packages_visible: served.tool.is_conda_python(),
         build_variables: Vec::new(),
@@ -159,6 +155,27 @@ fn path_of_builds(
         .collect();
     let directories = directories.iter().map(|directory| directory.as_os_str());
     pathlist::join(directories.chain(known.iter().copied()))
+}
+
+/// Returns what the builds of packages use, for their keys: the libraries of the conda prefix, and the compilers of the
+/// dev shell. Other tools are left out, or each new version of a linter would build all packages again.
+fn identify_build_tools(served: &[ServedTool], conda: Option<&CondaEnvironment>) -> Vec<u8> {
+    let prefix = conda.and_then(|conda| conda.prefix.file_name());
+    let mut used = prefix.map_or_else(Vec::new, |name| name.as_encoded_bytes().to_vec());
+    let compilers = served
+        .iter()
+        .filter(|one| matches!(one.tool.source, Source::Rust | Source::Node | Source::Go));
+    let mut input = DigestInput::default();
+    for compiler in compilers {
+        let program = match &compiler.from {
+            ServedFrom::Object(_) => None,
+            ServedFrom::Host(programs) => programs.first().map(|(_, path)| path.as_path()),
+        };
+        input.bytes(compiler.tool.to_string());
+        compiler.identify(program.unwrap_or(Path::new("")), &mut input);
+    }
+    used.extend(input.into_bytes());
+    used
 }
 
 /// The programs that install Python packages. For another system they are those of this machine in the same versions:
@@ -406,11 +423,10 @@ impl Builder<'_> {
         let mut interpreter = interpreter.ok_or_else(|| needs(packages, "python"))?;
         if let Some(conda) = conda {
             interpreter.build_variables = conda.build_variables(&self.context.env);
-            if !packages.builds.is_empty() {
-                // A build can link to the libraries of the prefix.
-                let prefix = conda.prefix.file_name().unwrap_or_default();
-                interpreter.identity.extend(prefix.as_encoded_bytes());
-            }
+        }
+        if !packages.builds.is_empty() {
+            let used = identify_build_tools(served, conda);
+            interpreter.identity.extend(used);
         }
         let host = self.host_search(request).path();
         let path = path_of_builds(served, conda, &host);
