@@ -140,6 +140,11 @@ struct CondaLine {
 
 /// Stands for every system where a package is the same on all.
 const ANY: &str = "any";
+/// The directory of a channel for packages of every system.
+const NOARCH: &str = "noarch";
+/// The most packages of a set for one system: each conda tool of a dev shell is a copy of them. Large environments have
+/// 1,000.
+const PACKAGES: usize = 2_000;
 
 /// Reads the blocks.
 pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, SpannedProblem> {
@@ -261,8 +266,19 @@ fn add(
     } else {
         vec![value(&raw.system)?]
     };
+    let place = package.url.path_segments();
+    let place = place.and_then(|mut segments| segments.nth_back(1));
     for &system in &systems {
+        if ![Some(NOARCH), Some(system.conda_subdir())].contains(&place) {
+            let found = redact_url(&package.url);
+            let expected = "the address of a conda package for its system";
+            return Err(invalid(expected, found.as_str(), raw.url.span()));
+        }
         let there = set.packages.entry(system).or_default();
+        if there.len() >= PACKAGES {
+            let limit = PACKAGES;
+            return Err(Problem::TooManyPackages { limit, system }.at(at.clone()));
+        }
         if there.iter().any(|other| other.name == package.name) {
             let name = format!("`{}` for {system}", package.name);
             return Err(Problem::Duplicate(name).at(at.clone()));
@@ -357,6 +373,47 @@ mod tests {
             |system| -> Vec<&str> { set.packages[&system].iter().map(|one| &*one.name).collect() };
         assert_eq!(names(System::LinuxX86_64), ["libpq", "tzdata"]);
         assert_eq!(names(System::MacosAarch64), ["tzdata"]);
+    }
+
+    #[test]
+    fn a_package_of_another_system_is_refused() {
+        for (system, directory, fits) in [
+            ("any", "noarch", true),
+            ("any", "linux-64", false),
+            ("linux-x86_64", "noarch", true),
+            ("linux-x86_64", "linux-64", true),
+            ("linux-x86_64", "osx-64", false),
+            ("macos-aarch64", "osx-arm64", true),
+        ] {
+            let text = block(&format!(
+                "  {{ system = \"{system}\", url = \"https://conda.anaconda.org/conda-forge/{directory}/libpq-1-0.conda\", \
+                 sha256 = \"{}\" }},\n",
+                "a".repeat(64)
+            ));
+            let read = parse("l", &text);
+            assert_eq!(read.is_ok(), fits, "{system} {directory}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_a_limit() {
+        let line = |number: usize| {
+            let next = number + 1;
+            format!(
+                "  {{ system = \"any\", url = \"https://conda.anaconda.org/conda-forge/noarch/a{number}-1-0.conda\", \
+                 sha256 = \"{}\", depends = [\"a{next}\"] }},\n",
+                "a".repeat(64)
+            )
+        };
+        let all = |count: usize| {
+            let lines: String = (0..count).map(line).collect();
+            parse("l", &block(&lines).replace("\"tzdata\"", "\"a0\""))
+        };
+        all(PACKAGES).unwrap();
+        let error = all(PACKAGES + 1).unwrap_err();
+        let limit = PACKAGES;
+        let system = System::ALL[0];
+        assert_eq!(error.problem, Problem::TooManyPackages { limit, system });
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub enum Problem {
     /// A conda package that neither a requirement nor another package of the set needs.
     #[error("nothing needs the conda package `{package}` on {system}")]
     Unneeded { package: String, system: System },
+    /// More conda packages than a dev shell can need.
+    #[error("a dev shell has more than {limit} conda packages on {system}")]
+    TooManyPackages { limit: usize, system: System },
     /// A package that devsh does not take the tool from.
     #[error("`{tool}` does not come from `{found}`")]
     Source { tool: Tool, found: String },
