@@ -38,6 +38,9 @@ pub enum Error {
         "`{0}` cannot be in an image: a name that begins with `.wh.` removes files of the layers below"
     )]
     Whiteout(String),
+    /// Two `copy` rules bring a file or symlink, and something below it.
+    #[error("`{path}` cannot be in an image together with `{file}`, which is no directory")]
+    BelowFile { path: String, file: String },
     /// A line of an ignore file that is no pattern.
     #[error("a pattern is not valid ({}:{line})", file.display())]
     IgnorePattern { file: PathBuf, line: usize },

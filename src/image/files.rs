@@ -232,12 +232,30 @@ impl LayerFiles {
         }
         let mut above = path;
         while let Some((parent, _)) = above.rsplit_once('/') {
-            self.entries
-                .entry(parent.to_owned())
-                .or_insert(LayerEntry::Directory);
+            let there = self.entries.entry(parent.to_owned());
+            // A program that unpacks the layer would follow a symlink there.
+            if !matches!(
+                there.or_insert(LayerEntry::Directory),
+                LayerEntry::Directory
+            ) {
+                return Err(Error::BelowFile {
+                    path: format!("/{path}"),
+                    file: format!("/{parent}"),
+                });
+            }
             above = parent;
         }
         let is_directory = matches!(entry, LayerEntry::Directory);
+        let below = format!("{path}/");
+        let mut later = self.entries.range(below.clone()..);
+        if let Some((inside, _)) = later.next().filter(|(other, _)| other.starts_with(&below))
+            && !is_directory
+        {
+            return Err(Error::BelowFile {
+                path: format!("/{inside}"),
+                file: format!("/{path}"),
+            });
+        }
         if !path.is_empty() && (!is_directory || !self.entries.contains_key(path)) {
             self.entries.insert(path.to_owned(), entry);
         }

@@ -22,6 +22,7 @@ impl From<&image::Error> for Failure {
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
             | image::Error::Special(_)
+            | image::Error::BelowFile { .. }
             | image::Error::IgnoreFile(_)
             | image::Error::OtherDigest(_)
             | image::Error::DamagedBlob(_) => Self::new(error.to_string()),
