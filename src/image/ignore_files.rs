@@ -14,14 +14,21 @@ use crate::{config::ownership::Access, util::files};
 const LIMIT: u64 = 1 << 20;
 /// The file with the patterns of a repository that are not committed.
 const EXCLUDE: &str = "info/exclude";
-/// Never in an image: the history, values for one machine, local files of devsh and the environment of an editor.
+/// Never in an image: the history, values and passwords for one machine, copies that editors make of such files, local
+/// files of devsh and the environment of an editor. Upper case is the same: some file systems do not know the difference.
 ///
 /// Ignore files cannot take them back, because a pull can change those.
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 16] = [
     ".git",
     ".venv",
+    ".direnv",
+    ".envrc",
+    ".netrc",
     ".env",
     ".env.*",
+    ".env~",
+    ".#.env*",
+    "\\#.env*",
     "!.env.example",
     "!.env.sample",
     "!.env.template",
@@ -62,7 +69,7 @@ impl IgnoreFiles {
         let text = read_text(root, &docker, access)?;
         Ok(Self {
             docker: parse(root, &docker, text.lines().map(docker_pattern))?,
-            always: parse(root, root, ALWAYS.into_iter().map(ToOwned::to_owned))?,
+            always: always_left_out(root)?,
             left_out,
             above: match work_tree {
                 Some(tree) => tree.patterns_above(root, access)?,
@@ -164,6 +171,17 @@ pub(super) fn refuse_link(top: &Path, path: &Path) -> Result<(), Error> {
     }
     let shown = path.strip_prefix(top).unwrap_or(path);
     Err(Error::OutsideLink(shown.display().to_string()))
+}
+
+/// Returns the patterns of what is never in an image.
+fn always_left_out(root: &Path) -> Result<Gitignore, Error> {
+    let mut builder = GitignoreBuilder::new(root);
+    let invalid = |_| Error::IgnoreFile(root.to_owned());
+    builder.case_insensitive(true).map_err(invalid)?;
+    for pattern in ALWAYS {
+        builder.add_line(None, pattern).map_err(invalid)?;
+    }
+    builder.build().map_err(invalid)
 }
 
 /// Parses the lines of an ignore file, whose patterns are for `directory`.

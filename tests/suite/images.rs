@@ -151,6 +151,16 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
     sandbox.write("app/.env", "TOKEN=x\n");
     sandbox.write("app/.env.local", "TOKEN=x\n");
     sandbox.write("app/.env.example", "TOKEN=\n");
+    for name in [
+        "app/.ENV",
+        "app/.Env.Local",
+        "app/.env~",
+        "app/.#.env",
+        "app/.envrc",
+        "app/.netrc",
+    ] {
+        sandbox.write(name, "TOKEN=x\n");
+    }
     let layout = sandbox.root().join("layout");
     let sbom = sandbox.root().join("sbom.json");
     digest(
@@ -184,6 +194,12 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
         "app/app/above.txt",
         "app/app/.env",
         "app/app/.env.local",
+        "app/app/.ENV",
+        "app/app/.Env.Local",
+        "app/app/.env~",
+        "app/app/.#.env",
+        "app/app/.envrc",
+        "app/app/.netrc",
     ] {
         assert!(!root.join(absent).exists(), "{absent}");
     }
@@ -904,6 +920,27 @@ fn names_that_layers_cannot_have_are_errors() {
         MANIFEST.replace("\"/app\" }", "\"/a/.wh.x\" }"),
     );
     build().error(&["`/a/.wh.x` cannot be in an image", "devshell.toml:7"]);
+}
+
+#[test]
+fn no_copy_goes_through_a_symlink_of_another_one() {
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::new());
+    std::os::unix::fs::symlink("../app", sandbox.project().join("notes/link")).unwrap();
+    let rules = [
+        "{ from = \"notes/link\", to = \"/x\" }",
+        "{ from = \"app/main.py\", to = \"/x/main.py\" }",
+    ];
+    for rules in [rules, [rules[1], rules[0]]] {
+        let copy = format!("copy = [{}]", rules.join(", "));
+        let manifest = MANIFEST.replace("copy = [{ from = \".\", to = \"/app\" }]", &copy);
+        sandbox.write("devshell.toml", manifest);
+        let built = sandbox.devsh(&["image", "build", "--trust"]);
+        built.error(&[
+            "`/x/main.py` cannot be in an image together with `/x`",
+            "devshell.toml:7",
+        ]);
+    }
 }
 
 #[test]
