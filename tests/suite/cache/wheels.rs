@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Team;
-use crate::support::{Sandbox, archive::Member, pypi::serve_sdist};
+use crate::support::{Sandbox, archive::Member, pypi::serve_sdist, toolchains::serve_go};
 
 /// Builds a wheel with one module, and notes that it did.
 const BACKEND: &str = r#"
@@ -119,6 +119,27 @@ fn a_part_from_another_cache_is_not_signed() {
     let pushed = second.devsh(&["cache", "push", "--trust"]).success();
     assert_eq!(builds(&second), 0);
     assert!(!own.path().join("objects").exists(), "{pushed}");
+}
+
+#[test]
+fn a_wheel_is_built_again_with_another_compiler() {
+    let Some(team) = Team::new() else { return };
+    let with = serve_native(&team);
+    serve_go(&team.server, &["1.23.2", "1.22.8"]);
+    let sandbox = &team.builder;
+    let code = "import native; print(native.VALUE)";
+    let run = ["run", "--trust", "--", "python", "-c", code];
+    for (tools, expected) in [
+        ("", 1),
+        ("go = \"1.22.8\"\n", 2),
+        ("go = \"1.23.2\"\n", 3),
+        ("go = \"1.22.8\"\n", 3),
+    ] {
+        let manifest = with("\"native\"").replace("[tools]\n", &format!("[tools]\n{tools}"));
+        sandbox.write("devshell.toml", manifest);
+        assert_eq!(sandbox.devsh(&run).success().stdout, "7\n");
+        assert_eq!(builds(sandbox), expected, "{tools}");
+    }
 }
 
 #[test]
