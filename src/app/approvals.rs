@@ -182,7 +182,7 @@ impl ApprovedProject<'_> {
     /// Returns a line about packages of the project that its own package manager must install.
     pub fn describe_missing_packages(&self) -> Option<String> {
         node_packages::describe_missing_packages(self.session, self.project.get())
-            .map(|line| format!("{}: {line}", node_packages::PACKAGE_JSON))
+            .map(|(file, line)| format!("{file}: {line}"))
     }
 
     /// Builds the dev shell that prompts load; returns it if it was not built before.

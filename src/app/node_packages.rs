@@ -12,7 +12,7 @@ use crate::project::Project;
 use super::session::Session;
 
 /// The file that names the packages.
-pub const PACKAGE_JSON: &str = "package.json";
+const PACKAGE_JSON: &str = "package.json";
 
 /// A package manager: a file of its projects, and its commands.
 struct PackageManager {
@@ -53,6 +53,8 @@ const MANAGERS: [PackageManager; 5] = [
 
 /// The packages that the `package.json` of a project names.
 pub struct NodePackages {
+    /// The file that names them, below the root of the project.
+    file: String,
     pub names: BTreeSet<String>,
     pub is_installed: bool,
     /// The command that installs them (`npm install`).
@@ -97,7 +99,10 @@ impl NodePackages {
         let manager = MANAGERS.iter().find(|one| has(one.file))?;
         // Yarn can do without the directory.
         let is_installed = ["node_modules", ".pnp.cjs"].into_iter().any(has);
-        (!names.is_empty()).then_some(Self {
+        let file = directory.join(PACKAGE_JSON);
+        let file = file.strip_prefix(root).unwrap_or(&file);
+        (!names.is_empty()).then(|| Self {
+            file: file.display().to_string(),
             names,
             is_installed,
             install: manager.install,
@@ -108,33 +113,37 @@ impl NodePackages {
     /// Returns what a user does who wants the program of a package.
     pub fn describe_program(&self, session: &Session<'_>, package: &str) -> String {
         let command = session.command("run");
-        let run = format!("`{command} -- {} {package}`", self.run);
+        let (file, run) = (&self.file, format!("`{command} -- {} {package}`", self.run));
         if self.is_installed {
-            format!("`{package}` is a package of `{PACKAGE_JSON}`: {run}")
+            format!("`{package}` is a package of `{file}`: {run}")
         } else {
             format!(
-                "`{package}` is a package of `{PACKAGE_JSON}`: `{command} -- {}`, then {run}",
+                "`{package}` is a package of `{file}`: `{command} -- {}`, then {run}",
                 self.install
             )
         }
     }
 }
 
-/// Returns a line about the packages of a project with node if they are not installed.
-pub fn describe_missing_packages(session: &Session<'_>, project: &Project) -> Option<String> {
+/// Returns the file and a line about the packages of the working directory, or of a directory above it in a project with
+/// node, if they are not installed.
+pub fn describe_missing_packages(
+    session: &Session<'_>,
+    project: &Project,
+) -> Option<(String, String)> {
     let mut shells = project.preview().shells.values();
     let has_node = shells.any(|shell| {
         let mut tools = shell.tools.keys();
         tools.any(|tool| matches!(tool.name.as_str(), "node" | "bun"))
     });
-    let packages = NodePackages::of(session, project.root(), project.root());
-    let packages = packages.filter(|_| has_node)?;
+    let packages = NodePackages::around(session, project.root()).filter(|_| has_node)?;
     let plural = if packages.names.len() == 1 { "" } else { "s" };
     (!packages.is_installed).then(|| {
-        format!(
+        let line = format!(
             "{} package{plural} not installed yet: run `{}`",
             packages.names.len(),
             packages.install
-        )
+        );
+        (packages.file, line)
     })
 }

@@ -33,7 +33,7 @@ use super::{
     build_request::BuildInputs,
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
-    node_packages::{PACKAGE_JSON, describe_missing_packages},
+    node_packages::describe_missing_packages,
     package_status::{ChosenPackages, PackageStatus},
     programs, python_packages,
     running_build::RunningBuild,
@@ -289,12 +289,9 @@ fn status_notes(
         }
     }
     if project.standing() == ApprovalState::Allowed
-        && let Some(message) = describe_missing_packages(session, project)
+        && let Some((place, message)) = describe_missing_packages(session, project)
     {
-        notes.push(StatusNote {
-            place: PACKAGE_JSON.to_owned(),
-            message,
-        });
+        notes.push(StatusNote { place, message });
     }
     notes
 }

@@ -2938,6 +2938,6 @@ fn a_part_of_another_member_is_not_needed() {
     }
     // A program of a package of the member.
     run("frontend", "vite").code(127).error(&[
-        "`vite` is a package of `package.json`: `devsh -C frontend run -- pnpm install`, then `",
+        "`vite` is a package of `frontend/package.json`: `devsh -C frontend run -- pnpm install`, then `",
     ]);
 }

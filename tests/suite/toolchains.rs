@@ -154,6 +154,13 @@ fn packages_of_a_node_project_that_are_not_installed_are_named() {
     assert!(status().contains(line), "{}", status());
     sandbox.write("node_modules/a/package.json", "{}");
     assert!(!status().contains("npm install"), "{}", status());
+    // In a directory below, those of the directory count.
+    fs::remove_dir_all(sandbox.project().join("node_modules")).unwrap();
+    sandbox.write("web/package.json", r#"{"dependencies": {"a": "1"}}"#);
+    sandbox.write("web/yarn.lock", "");
+    let status = sandbox.devsh(&["-C", "web", "status"]).success().stdout;
+    let line = "web/package.json: 1 package not installed yet: run `yarn install`\n";
+    assert!(status.contains(line), "{status}");
 }
 
 #[test]
