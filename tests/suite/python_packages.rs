@@ -720,7 +720,9 @@ fn a_list_of_development_requirements_next_to_a_setup_cfg_is_installed() {
     sandbox.write("requirements/more.txt", "tester==99\n");
     let cause =
         "`tester==99` matches no version on the index, the newest is 1.0 (requirements/more.txt:1)";
-    sandbox.devsh(&["allow"]).code(1).error(&[cause]);
+    for words in ["allow", "lock", "sync"] {
+        sandbox.devsh(&[words]).code(1).error(&[cause]);
+    }
     let code = "import demo, deep; print(1)";
     let run = ["run", "--partial", "--", "python", "-c", code];
     assert_eq!(sandbox.devsh(&run).success().stdout, "1\n");

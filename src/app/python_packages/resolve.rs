@@ -159,7 +159,8 @@ pub fn resolve(
                         let own = own_requirements(project, shell);
                         let faults = failed.faults(session, shell, query, own);
                         let failure = to_failure(shell, &faults, failed.failure);
-                        let is_unbuilt = failed.is_unresolved && is_built(&key);
+                        let is_unbuilt =
+                            failed.is_unresolved && faults.is_empty() && is_built(&key);
                         resolved.failures.push(FailedList {
                             failure: with_remote_lists(failure, &key),
                             named: failed.named,
