@@ -1,6 +1,6 @@
 //! From a trusted project to dev shells that can be loaded: lock, build, record.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use crate::{
     builder::build_progress::{BuildProgress, ProgressRecorder},
@@ -139,9 +139,12 @@ pub fn build_claimed(
     };
     let mut records = Vec::new();
     let mut is_new = false;
+    let mut described = BTreeSet::new();
     for shell in shells {
+        // Dev shells have most of their files in common.
         if mode != BuildMode::Background
             && let Some(changes) = describe_lock_changes::describe(session, project.get(), shell)
+            && described.insert(changes.clone())
         {
             session.reporter.note(&changes);
         }
