@@ -325,10 +325,11 @@ pub fn one_line(failure: &Failure) -> String {
         notes.first().cloned().unwrap_or_default()
     } else {
         let whole = words.join(" ");
+        let whole = without_conclusion(&whole);
         match last {
             // The last line of a traceback says what went wrong.
-            Some(last) if whole.len() > LONGEST_CAUSE => last.trim().to_owned(),
-            _ => whole,
+            Some(last) if whole.len() > LONGEST_CAUSE => without_conclusion(last.trim()).to_owned(),
+            _ => whole.to_owned(),
         }
     };
     if more.is_empty() {
@@ -336,6 +337,22 @@ pub fn one_line(failure: &Failure) -> String {
     } else {
         format!("{error}: {more}")
     }
+}
+
+/// Returns uv's reason why requirements do not resolve, without the words that say only that.
+fn without_conclusion(text: &str) -> &str {
+    let begins = [
+        "No solution found when resolving dependencies",
+        ":",
+        " ",
+        "Because ",
+        "And because ",
+    ];
+    let text = begins
+        .iter()
+        .fold(text, |text, begin| text.strip_prefix(begin).unwrap_or(text));
+    let end = ", we can conclude that your requirements are unsatisfiable.";
+    text.strip_suffix(end).unwrap_or(text)
 }
 
 /// Returns the failure of a command that needs every part; `None` if only parts that are left out are missing.
@@ -415,5 +432,23 @@ pub fn may_pass(error: &builder::Error) -> bool {
         | builder::Error::Install { .. }
         | builder::Error::Offline { .. } => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_of_packages_keeps_only_its_reason() {
+        let failure = Failure::new("cannot resolve python packages")
+            .detail("error: No solution found when resolving dependencies")
+            .detail(
+                "  cause: Because a==1 depends on b>2 and you require b<2, we can conclude that",
+            )
+            .detail("your requirements are unsatisfiable.")
+            .detail("hint: `b` was found elsewhere");
+        let line = "cannot resolve python packages: a==1 depends on b>2 and you require b<2";
+        assert_eq!(one_line(&failure), line);
     }
 }

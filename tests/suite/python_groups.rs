@@ -2,9 +2,15 @@
 //! of its name.
 
 use crate::{
+    applications::pure,
     background::until,
     python_packages::repository,
-    support::{HostShell, Sandbox, Server, archive::sha256, for_each_shell, pypi::serve_tool},
+    support::{
+        HostShell, Sandbox, Server,
+        archive::sha256,
+        for_each_shell,
+        pypi::{serve_pure, serve_source_archive, serve_tool},
+    },
 };
 
 /// Returns which of the packages `deep`, `helper_lib` and `tester` a dev shell has.
@@ -198,6 +204,7 @@ fn a_group_that_never_resolved_is_left_out_with_its_reason() {
             "deep>=9",
             "`deep>=9` matches no version on the index, the newest is 2.0",
         ),
+        ("needs-archived", "it needs `archived`, which has no wheel"),
     ] {
         let server = Server::start();
         let Some(sandbox) = repository(&server) else {
@@ -207,7 +214,15 @@ fn a_group_that_never_resolved_is_left_out_with_its_reason() {
             "pyproject.toml",
             with_dev(&format!(",\n  \"{requirement}\"")),
         );
-        let reason = format!("{reason} (pyproject.toml:7)");
+        serve_source_archive(&server, "archived", "1.0");
+        serve_pure(
+            &server,
+            &[pure("needs-archived", "1.0", &["archived"], &[])],
+        );
+        let mut reason = reason.to_owned();
+        if reason.starts_with('`') {
+            reason.push_str(" (pyproject.toml:7)");
+        }
         let line = format!("the group `dev` is left out: {reason}\n");
         let allowed = sandbox.devsh(&["allow", "--yes"]).success();
         assert_eq!(allowed.stderr.matches(&line).count(), 1, "{allowed}");
@@ -265,6 +280,8 @@ fn a_group_that_resolved_before_is_not_dropped() {
         for words in [&["sync"][..], &["run", "--", "tester", "x"], &["lock"]] {
             let failed = sandbox.devsh(words).error(&[cause]);
             assert_eq!(failed.stderr.matches(cause).count(), 1, "{failed}");
+            let changed = failed.stderr.matches("`pyproject.toml` changed").count();
+            assert!(changed <= 1, "{failed}");
         }
         let status = sandbox.devsh(&["status"]).success().stdout;
         assert!(status.contains(cause), "{status}");

@@ -22,6 +22,7 @@ use crate::{
     python::{PinnedRequirement, PythonRequirement, SelectionPart, is_built_metadata, read_pinned},
     report::failure::Failure,
     sources::newest_allowed,
+    util::word_lists::{in_backticks, join_with_and},
 };
 
 use super::{
@@ -30,7 +31,7 @@ use super::{
         FailedQuery, RequirementFault, find_faults, own_requirements, possible_names, to_failure,
     },
     selection,
-    without_wheels::{NamedPackages, unnamed_builds},
+    without_wheels::{NamedPackages, unnamed_builds, unnamed_builds_of_packages},
 };
 
 /// The packages for lists of requirements, and the failures of lists that cannot be resolved.
@@ -264,7 +265,14 @@ fn reduce(
         let query = PackageQuery::of(key, &python);
         let fault = failed.faults(session, shell, query, own).into_iter().next();
         let reason = fault.as_ref().map(RequirementFault::reason);
-        let reason = reason.unwrap_or_else(|| one_line(&failed.failure));
+        let reason = reason.unwrap_or_else(|| {
+            let builds = unnamed_builds_of_packages(session, project, key, &failed.named);
+            match builds.map(in_backticks).unwrap_or_default().as_slice() {
+                [] => one_line(&failed.failure),
+                [one] => format!("it needs {one}, which has no wheel"),
+                all => format!("it needs {}, which have no wheels", join_with_and(all)),
+            }
+        });
         LeftOutPart {
             part: part.key(),
             requirement: fault.map(|fault| fault.requirement.value),
