@@ -175,7 +175,8 @@ pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Result<Facts, FactCo
             let absent: Vec<String> = absent.map(str::to_owned).collect();
             own.0.retain(|fact, value| dev.get(fact) != Some(value));
             for fact in absent {
-                own.insert(fact, Fact::new("none", ""))?;
+                // No value that is there means the same as an absent one.
+                own.insert(fact, Fact::meaning("none", b"\0absent", ""))?;
             }
             // If a dev shell equals `dev`, the user approves `dev` only.
             if !own.0.is_empty() {

@@ -156,6 +156,21 @@ fn a_manifest_that_comes_or_goes_is_named_alone() {
 }
 
 #[test]
+fn the_word_none_is_no_absent_value() {
+    let text = "[aliases]\nt = \"true\"\n[shells.lint]\naliases = { t = { unset = true } }\n";
+    let sandbox = Sandbox::new().manifest(text);
+    sandbox.allow();
+    sandbox.write(
+        "devshell.toml",
+        text.replace("{ unset = true }", "\"none\""),
+    );
+    sandbox
+        .devsh(&["run", "--", "true"])
+        .code(3)
+        .error(&["has changed since you allowed it"]);
+}
+
+#[test]
 fn a_file_that_makes_a_preset_apply_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("go.mod", "module x\n");
