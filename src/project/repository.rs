@@ -23,6 +23,8 @@ use crate::{
 
 /// The most repositories around a project in which a denial is looked up. Submodules are nested two or three deep.
 pub const MAX_REPOSITORIES: usize = 16;
+/// The most directories in which a `.git` is looked for, around a project and all these repositories.
+pub const MAX_DIRECTORIES: usize = 512;
 
 /// The longest accepted index, in bytes. One of 400,000 files has about 50 MiB.
 const INDEX_SIZE: u64 = 128 << 20;
@@ -143,26 +145,32 @@ pub struct ClaimedRepositories {
 impl ClaimedRepositories {
     /// Returns those of the project at `root`.
     ///
-    /// Fails if a `.git` leads nowhere, or if there are more than [`MAX_REPOSITORIES`]. Each costs several system calls
-    /// for every directory above it, and this is done before the user has approved anything.
+    /// Fails if a `.git` leads nowhere, or if there are more than [`MAX_REPOSITORIES`] or [`MAX_DIRECTORIES`]. Each costs
+    /// several system calls, and this is done before the user has approved anything.
     pub fn around(root: &Path) -> Result<Self, files::Error> {
         let mut found = Self {
             repositories: Vec::new(),
             places: vec![root.to_owned()],
         };
+        let refused = |cause| files::at("look up the denials of", root)(io::Error::other(cause));
         let mut tops = BTreeSet::new();
+        let mut looks = 0;
         let mut at = 0;
         while let Some(place) = found.places.get(at).cloned() {
             for top in place.ancestors() {
+                looks += 1;
+                if looks > MAX_DIRECTORIES {
+                    return Err(refused(format!(
+                        "more than {MAX_DIRECTORIES} directories are around it and its Git repositories"
+                    )));
+                }
                 let Some(common) = claimed_by(top)? else {
                     continue;
                 };
                 tops.insert(top.to_owned());
                 if tops.len() > MAX_REPOSITORIES {
-                    let cause =
-                        format!("it is inside of more than {MAX_REPOSITORIES} Git repositories");
-                    return Err(files::at("look up the denials of", root)(io::Error::other(
-                        cause,
+                    return Err(refused(format!(
+                        "it is inside of more than {MAX_REPOSITORIES} Git repositories"
                     )));
                 }
                 let below = place.strip_prefix(top).unwrap_or(&place).to_owned();

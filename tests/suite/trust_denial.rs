@@ -305,6 +305,19 @@ fn a_denial_that_cannot_be_read_counts_at_a_prompt() {
 }
 
 #[test]
+fn a_denial_that_cannot_be_written_withdraws_the_approval() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "true"]).success();
+    // As on a full disk, no denial can be made.
+    let denials = sandbox.data().join("deny");
+    fs::write(&denials, "").unwrap();
+    sandbox.devsh(&["deny"]).code(1).error(&["deny"]);
+    fs::remove_file(&denials).unwrap();
+    sandbox.devsh(&["run", "--", "true"]).code(3);
+}
+
+#[test]
 fn denials_and_rules_behind_a_symlink_that_leads_nowhere_are_not_absent() {
     for moved in [
         ".local/share/devsh/deny",

@@ -42,6 +42,9 @@ impl Decisions {
 
     /// Records that the user denies the project, with any content, and everything below unless it is the home directory.
     pub fn deny(&self, root: &Path, includes_below: bool) -> Result<(), files::Error> {
+        // This needs no space on the disk.
+        let forgotten = remove(&self.approval_path(root));
+        let forgotten = self.forget_worktrees(root).and(forgotten);
         let directory = self.denials();
         files::own_dir(&directory)?;
         // Builds remove old temporary files in other directories, but a denial starts none.
@@ -64,8 +67,7 @@ impl Decisions {
         for name in denial.others.iter().chain([&project_key(root)]) {
             files::write_atomic(&directory.join(name), &bytes)?;
         }
-        self.forget_worktrees(root)?;
-        remove(&self.approval_path(root))
+        forgotten
     }
 
     /// Returns whether the user denied the project at `root`, also if that cannot be found out.
@@ -208,7 +210,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::project::repository::MAX_REPOSITORIES;
+    use crate::project::repository::{MAX_DIRECTORIES, MAX_REPOSITORIES};
 
     #[test]
     fn a_denial_covers_subdirectories_and_other_names() {
@@ -253,6 +255,20 @@ mod tests {
         assert!(!decisions.is_denied(&root));
         let error = decisions.denial(&inner).unwrap_err().source.to_string();
         assert!(error.contains("more than 16 Git repositories"), "{error}");
+    }
+
+    #[test]
+    fn a_project_below_too_many_directories_counts_as_denied() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let decisions = Decisions::new(&place.join("data"));
+        decisions.deny(&place.join("other"), true).unwrap();
+        let below = |depth| place.join("a/".repeat(depth));
+        let deep = below(MAX_DIRECTORIES);
+        fs::create_dir_all(&deep).unwrap();
+        assert!(!decisions.is_denied(&below(MAX_DIRECTORIES / 2)));
+        let error = decisions.denial(&deep).unwrap_err().source.to_string();
+        assert!(error.contains("more than 512 directories"), "{error}");
     }
 
     #[test]
