@@ -2,7 +2,11 @@
 //!
 //! Invariant: the requests of one person never change the team's lockfile.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     lockfile::{self, CondaKey, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
@@ -371,8 +375,18 @@ impl LockTarget {
     /// The lockfile answers manifests that were read earlier: if one has changed since, nothing is written.
     pub fn write(&self, session: &Session<'_>, lockfile: &Lockfile) -> Result<bool, Failure> {
         let text = lockfile::print(lockfile);
-        if self.load(session).has_text(&text) {
+        let before = self.load(session);
+        if before.has_text(&text) {
             return Ok(false);
+        }
+        let now = session.read_project_file(self.project.root(), &self.path)?;
+        if now.as_deref() == Some(text.as_bytes()) {
+            // Another process has found the same.
+            session.note_written_lockfile();
+            return Ok(true);
+        }
+        if !before.has_bytes(now.as_deref()) {
+            return Err(changed_by_another(session, &self.path).note("its new content stays"));
         }
         for layer in &self.project.layers().all {
             let path = self.project.root().join(&**layer.text.file());
@@ -381,12 +395,8 @@ impl LockTarget {
             };
             let now = session.read_project_file(self.project.root(), &path)?;
             if now.is_some_and(|now| now != read) {
-                let name = session.display(&path);
-                return Err(
-                    Failure::new(format!("`{name}` was changed by another program"))
-                        .note(format!("`{}` is unchanged", session.display(&self.path)))
-                        .hint("run the command again"),
-                );
+                return Err(changed_by_another(session, &path)
+                    .note(format!("`{}` is unchanged", session.display(&self.path))));
             }
         }
         // `devsh add` restores it after a signal.
@@ -400,6 +410,11 @@ impl LockTarget {
         session.note_written_lockfile();
         Ok(true)
     }
+}
+
+fn changed_by_another(session: &Session<'_>, path: &Path) -> Failure {
+    let name = session.display(path);
+    Failure::new(format!("`{name}` was changed by another program")).hint("run the command again")
 }
 
 /// The lockfiles of a project as one.

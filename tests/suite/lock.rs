@@ -1,8 +1,10 @@
 //! `devsh lock`: the same answer every time, and no more changed than was asked for.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
-use crate::support::{Sandbox, Server, Tree, cpython, pypi::serve_tool, rust_dist::serve_release};
+use crate::support::{
+    Sandbox, Server, Tree, cpython, pypi::serve_tool, rust_dist::serve_release, sandbox::DEVSH,
+};
 
 const MANIFEST: &str = "[tools]\npython = \"3.11\"\nruff = \"0.12\"\n\
      rust = { version = \"1.95\", components = [\"clippy\"] }\nuv = \"*\"\n";
@@ -229,4 +231,28 @@ fn packages_are_locked_for_the_oldest_python_that_wants_them() {
             assert!(checked.stderr.contains(&said), "{checked}");
         }
     }
+}
+
+#[test]
+fn a_lockfile_that_changes_meanwhile_is_not_overwritten() {
+    let (sandbox, server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    serve_tool(&server, "ruff", &["0.12.5"]);
+    let page = server.paths("simple/ruff").remove(0);
+    server.requests();
+    server.hold(&page);
+    let mut locking = sandbox.command(DEVSH);
+    locking.args(["lock", "--trust", "--upgrade", "ruff"]);
+    let locking = locking.stderr(Stdio::piped()).spawn().unwrap();
+    server.wait_for(&page);
+    // As `git checkout` and `git stash pop` do.
+    let other = format!("{}# of another branch\n", lockfile(&sandbox));
+    sandbox.write("devshell.lock", &other);
+    server.release();
+    let done = locking.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{told}");
+    assert!(told.contains("was changed by another program"), "{told}");
+    assert!(told.contains("its new content stays"), "{told}");
+    assert_eq!(lockfile(&sandbox), other);
 }

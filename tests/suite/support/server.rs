@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 /// A fault of a response.
@@ -112,6 +113,15 @@ impl Server {
     pub(crate) fn hold(&self, path: &str) {
         let mut state = self.state.lock().expect("no panic inside");
         state.held.insert(path.to_owned());
+    }
+
+    /// Waits for a request for `path`.
+    pub(crate) fn wait_for(&self, path: &str) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !self.requests().iter().any(|one| one.ends_with(path)) {
+            assert!(Instant::now() < deadline, "nobody asked for {path}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends the second half.
