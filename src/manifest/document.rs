@@ -14,7 +14,7 @@ use crate::{manifest::Error, util::conflict_marker::find_conflict_marker};
 
 /// The length of a conflict marker.
 const MARKER: usize = 7;
-/// The most values of a TOML file. Each takes some hundred bytes of memory while the text is read. A `uv.lock` of
+/// The most values of a TOML or JSON file. Each takes some hundred bytes of memory while the text is read. A `uv.lock` of
 /// 10 MiB has fewer.
 pub const VALUES: usize = 500_000;
 
@@ -58,7 +58,7 @@ pub(crate) struct NodeEntry<'t> {
     pub(crate) node: Node<'t>,
 }
 
-/// Returns a number that the values of a TOML text do not exceed, without parsing it.
+/// Returns a number that the values of a TOML or JSON text do not exceed, without parsing it.
 pub fn count_values(text: &[u8]) -> usize {
     text.iter().filter(|byte| b"=,[{".contains(byte)).count()
 }
@@ -141,7 +141,7 @@ impl Text {
         Ok(convert(0..0, DeValue::Table(table.into_inner())))
     }
 
-    fn refuse_too_many_values(&self) -> Result<(), Error> {
+    pub(super) fn refuse_too_many_values(&self) -> Result<(), Error> {
         if count_values(self.content.as_bytes()) > VALUES {
             return Err(self.error(0..0, ErrorKind::TooManyValues { limit: VALUES }));
         }

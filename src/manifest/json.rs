@@ -37,6 +37,7 @@ pub(crate) fn parse(text: &Text) -> Result<Node<'_>, Error> {
             ErrorKind::Syntax { format, message },
         )
     };
+    text.refuse_too_many_values()?;
     let parsed = parse_to_ast(text.as_str(), &CollectOptions::default(), &STRICT)
         .map_err(|error| syntax(error.range(), lower_case_start(&error.kind().to_string())))?;
     let root = parsed.value.ok_or_else(|| {
