@@ -65,6 +65,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         if !review.is_empty() && !confirm(session, ui, options, "Allow?")? {
             return Err(refused(&name));
         }
+        review.refuse_changed()?;
     }
     for variable in review.missing_variables() {
         ui.warn(&variable.to_string());
