@@ -554,13 +554,18 @@ fn compare(
     new
 }
 
-/// Returns the names of the programs of tools that the project does not ask for any more.
+/// Returns the names of the programs of tools that the user approved and that the project does not ask for any more.
 fn programs_of_gone(project: &Project, approved: &ApprovedPrograms) -> BTreeSet<String> {
+    let asked = lists(project);
+    let known = approved.names.keys().chain(approved.entries.keys());
     let mut programs = BTreeSet::new();
-    for tool in project.removed_tools() {
-        programs.extend(approved.names.get(tool).into_iter().flatten().cloned());
-        let tool = tool.parse::<Tool>().ok();
-        programs.extend(tool.map(|tool| tool.name.to_string()));
+    for list in known.filter(|list| !asked.contains(*list)) {
+        // Other lists have no name of a tool.
+        let Ok(tool) = list.parse::<Tool>() else {
+            continue;
+        };
+        programs.insert(tool.name.to_string());
+        programs.extend(approved.names.get(list).into_iter().flatten().cloned());
     }
     programs
 }

@@ -2263,8 +2263,15 @@ fn a_script_in_place_of_a_tool_that_is_gone_needs_approval() {
         "has programs that you have not approved: `just` of `Python packages`",
         "or tools that you approved and that are gone",
     ]);
+    // A change by devsh itself does not approve the script.
+    sandbox.devsh(&["add", "ruff@0.12"]);
+    sandbox.devsh(&just).code(3);
     let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
     assert!(allowed.contains("- shell dev tool just"), "{allowed}");
+    assert!(
+        allowed.contains("program of Python packages  just"),
+        "{allowed}"
+    );
     let stand_in = "stand-in 1.0 --version\n";
     assert_eq!(sandbox.devsh(&just).success().stdout, stand_in);
 }
