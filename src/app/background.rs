@@ -44,17 +44,30 @@ pub fn start(
     if traces.is_building() {
         return Ok(building);
     }
-    if let Some(failed) = traces
-        .failed(shell)
-        .filter(|failed| failed.applies(basis, context.now))
-        .filter(|failed| failed.is_stopped() || !retries)
-    {
-        return Err(describe(context, &traces, &name, shell, failed));
+    if let Some(failure) = known_failure(context, root, shell, basis, retries) {
+        return Err(failure);
     }
     supervisor(context, root, shell, basis)
         .spawn()
         .map_err(|error| Failure::new(format!("cannot start a background build: {error}")))?;
     Ok(building)
+}
+
+/// Returns the failure of the last build, if one with the same inputs is not worth another try.
+pub fn known_failure(
+    context: &Context,
+    root: &Path,
+    shell: &ShellName,
+    basis: [u8; 16],
+    retries: bool,
+) -> Option<Failure> {
+    let traces = BuildTraces::new(context, root);
+    let failed = traces.failed(shell)?;
+    let applies = failed.applies(basis, context.now) && (failed.is_stopped() || !retries);
+    applies.then(|| {
+        let name = display_path(context, root);
+        describe(context, &traces, &name, shell, failed)
+    })
 }
 
 /// Builds as for a prompt, and waits.

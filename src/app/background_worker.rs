@@ -37,23 +37,16 @@ pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Resul
     let traces = BuildTraces::new(session.context, &place.root);
     files::create_private_dir(&traces.directory)?;
     loop {
+        let before = traces.failed(shell);
         let status = run_worker(session, &place, &traces, shell)?;
-        let is_stopped = || {
-            traces
-                .failed(shell)
-                .is_some_and(|failed| failed.is_stopped())
-        };
-        if let (Some(how), Some(basis)) = (abnormal(status), hex::decode(basis))
-            && !is_stopped()
-        {
-            let failure = Failure::new(format!("the build {how}"));
-            traces.record(
-                shell,
-                &BuildFailure::new(basis, session.context.now, &failure),
-            )?;
-        }
         if status.success() {
             return Ok(());
+        }
+        let failed = traces.failed(shell);
+        let is_stopped = failed.as_ref().is_some_and(BuildFailure::is_stopped);
+        if let Some(basis) = hex::decode(basis).filter(|_| !is_stopped) {
+            let recorded = failed.filter(|now| Some(now) != before.as_ref());
+            record_failure(session, (&traces, shell), basis, (recorded, status))?;
         }
         // Prompts report a failure only when its log is complete.
         session.notify_host_shells()?;
@@ -70,6 +63,28 @@ pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Resul
             return Ok(());
         }
     }
+}
+
+/// Makes sure that the failure of a build is known for the inputs that the prompt saw: a build can end before it records
+/// one, and the prompt does not see all inputs if it takes long to read them.
+fn record_failure(
+    session: &Session<'_>,
+    (traces, shell): (&BuildTraces, &ShellName),
+    basis: [u8; 16],
+    (recorded, status): (Option<BuildFailure>, ExitStatus),
+) -> Result<(), Failure> {
+    let failed = match recorded {
+        Some(failed) if failed.is_of(basis) => return Ok(()),
+        Some(failed) => failed.of(basis),
+        None => {
+            let failure = match abnormal(status) {
+                Some(how) => Failure::new(format!("the build {how}")),
+                None => Failure::new("the project cannot be used").hint("`devsh status` shows why"),
+            };
+            BuildFailure::new(basis, session.context.now, &failure)
+        }
+    };
+    traces.record(shell, &failed)
 }
 
 /// Runs the build once and keeps its log.

@@ -151,6 +151,12 @@ impl BuildFailure {
         }
     }
 
+    /// Returns the failure as that of a build with other inputs.
+    #[must_use]
+    pub fn of(self, basis: [u8; 16]) -> Self {
+        Self { basis, ..self }
+    }
+
     /// Returns whether the user stopped the build.
     pub fn is_stopped(&self) -> bool {
         self.cause == FailureCause::Stopped

@@ -7,7 +7,11 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -556,14 +560,28 @@ fn judge_in_time(
     reloads: bool,
     known: Vec<Watched>,
 ) -> (Result<Verdict, Failure>, Vec<Watched>) {
+    let basis = build_record::basis_digest(&known);
+    let root = &place.root;
+    // It took long to read, and could not be built.
+    if let Some(failure) = background::known_failure(session.context, root, shell, basis, reloads) {
+        return (Err(failure), known);
+    }
     let (sender, receiver) = mpsc::channel();
     let mut watched = known.clone();
     let (context, its_place, its_shell) = (session.context.clone(), place.clone(), shell.clone());
+    let is_known = Arc::new(AtomicBool::new(false));
+    let found_known = Arc::clone(&is_known);
     let started = thread::Builder::new()
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let session = Session::new(&context, &NoReport, Options::default());
-            let verdict = judge(&session, &its_place, &its_shell, reloads, &mut watched);
+            let verdict = judge(
+                &session,
+                &its_place,
+                &its_shell,
+                (reloads, &found_known),
+                &mut watched,
+            );
             let verdict = verdict.or_else(|failure| {
                 let record =
                     build_record::before_unreadable_lockfile(&session, &its_place, &its_shell);
@@ -585,26 +603,30 @@ fn judge_in_time(
             let failure = Failure::new("devsh failed while it read the project");
             (Err(failure.hint("`devsh status` shows why")), known)
         }
-        Err(RecvTimeoutError::Timeout) => (take_time(session, place, shell, &known), known),
+        Err(RecvTimeoutError::Timeout) => {
+            let is_known = is_known.load(Ordering::Relaxed);
+            (take_time(session, place, shell, basis, is_known), known)
+        }
     }
 }
 
-/// Leaves a project whose files take too long to a background build, if the user has decided about it.
+/// Leaves a project whose files take too long to a background build, if the user has decided about it. It does not look
+/// at the project itself.
 fn take_time(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    known: &[Watched],
+    basis: [u8; 16],
+    is_known: bool,
 ) -> Result<Verdict, Failure> {
     let name = session.display(&place.root);
     let slow = format!(
         "{name}: its files take more than {} s to read",
         LONGEST_WAIT.as_secs()
     );
-    if !session.find(place.clone())?.is_known() {
+    if !is_known {
         return Ok(Verdict::Refused(Some(Message::Note(slow))));
     }
-    let basis = build_record::basis_digest(known);
     background::start(session.context, &place.root, shell, basis, false)?;
     Ok(Verdict::Building(format!(
         "{slow}, so they are read in the background; `devsh status` waits for them"
@@ -615,7 +637,7 @@ fn judge(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    reloads: bool,
+    (reloads, is_known): (bool, &AtomicBool),
     watched: &mut Vec<Watched>,
 ) -> Result<Verdict, Failure> {
     let context = session.context;
@@ -628,6 +650,7 @@ fn judge(
         }
     }
     let found = session.find(place.clone())?;
+    is_known.store(found.is_known(), Ordering::Relaxed);
     if !found.is_known() && place.kind != ProjectKind::Prepared {
         // Without a decision of the user and without a manifest nothing of the project is read.
         return Ok(Verdict::Refused(None));

@@ -157,13 +157,13 @@ impl ClaimedRepositories {
         let mut looks = 0;
         let mut at = 0;
         while let Some(place) = found.places.get(at).cloned() {
+            looks += place.ancestors().count();
+            if looks > MAX_DIRECTORIES {
+                return Err(refused(format!(
+                    "more than {MAX_DIRECTORIES} directories are around it and its Git repositories"
+                )));
+            }
             for top in place.ancestors() {
-                looks += 1;
-                if looks > MAX_DIRECTORIES {
-                    return Err(refused(format!(
-                        "more than {MAX_DIRECTORIES} directories are around it and its Git repositories"
-                    )));
-                }
                 let Some(common) = claimed_by(top)? else {
                     continue;
                 };

@@ -561,3 +561,17 @@ fn a_prompt_does_not_wait_for_slow_files() {
         status["building"].is_null() && prompt().contains("ACTIVE")
     });
 }
+
+#[test]
+fn a_build_that_ends_before_it_begins_is_not_repeated() {
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    sandbox.allow();
+    sandbox.write("devshell.toml", "[env]\nA = \"2\"\n");
+    let basis = "00".repeat(16);
+    sandbox.devsh(&["sync", "--background", &basis, "--shell", "dev"]);
+    let projects = sandbox.home().join(".local/state/devsh/projects");
+    let project = fs::read_dir(projects).unwrap().next().unwrap().unwrap();
+    let failed = fs::read(project.path().join("dev.failed")).unwrap();
+    let failed = String::from_utf8_lossy(&failed);
+    assert!(failed.contains("the project cannot be used"), "{failed}");
+}
