@@ -222,7 +222,7 @@ fn poetry(groups: bool) -> String {
         package("iniconfig", "2.0.0", "\"docs\"", ""),
         package("pluggy", "1.5.0", "\"dev\"", ""),
         package("pytest", "8.3.4", "\"dev\"", "\n[package.dependencies]\npluggy = \">=1.5,<2\"\n"),
-        package("redis", "5.2.1", "\"main\"", "\n[package.extras]\nhiredis = [\"hiredis (>=3.0.0)\"]\n").replace("files =", &(marked("markers = \"extra == \\\"cache\\\"\"\n") + "files =")),
+        package("redis", "5.2.1", "\"main\"", "\n[package.extras]\nhiredis = [\"hiredis (>=3.0.0,<3.0.1 || >3.0.1) ; python_version > \\\"3\\\"\"]\n").replace("files =", &(marked("markers = \"extra == \\\"cache\\\"\"\n") + "files =")),
         "[extras]\ncache = [\"redis\"]\n\n[metadata]\nlock-version = \"2.1\"\npython-versions = \"^3.11\"\ncontent-hash = \"x\"\n".to_owned(),
     ]
     .concat()

@@ -190,7 +190,7 @@ fn package(
                 let list = entry.node.elements().iter();
                 let named = list.map(|node| {
                     Ok(locked_dependency(
-                        &text(file, "extras", node)?
+                        &without_bounds(text(file, "extras", node)?)
                             .parse::<PythonRequirement>()
                             .map_err(|invalid| file.error(node.span.clone(), invalid))?,
                     ))
@@ -200,6 +200,17 @@ fn package(
             .collect::<Result<_, Error>>()?,
         name,
     })
+}
+
+/// Returns a requirement without its bounds in parentheses, whose `||` PEP 508 does not know. The lockfile has the version.
+fn without_bounds(requirement: &str) -> String {
+    let end = requirement.find(';').unwrap_or(requirement.len());
+    let (named, marker) = requirement.split_at(end);
+    let Some((name, bounds)) = named.split_once('(') else {
+        return requirement.to_owned();
+    };
+    let after = bounds.split_once(')').map_or("", |(_, after)| after);
+    format!("{name}{after}{marker}")
 }
 
 fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error> {
