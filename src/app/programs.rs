@@ -531,23 +531,26 @@ fn compare(
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks, and so
     // does one that replaces a program of a tool that is gone. The scripts of packages that are not locked yet are unknown.
     let of_gone = programs_of_gone(project, approved);
-    let asking = |scripts: &[String]| {
-        let mut asking = programs_on_host(session, scripts);
-        asking.extend(scripts.iter().filter(|one| of_gone.contains(*one)).cloned());
-        asking
+    let hiding = |scripts: &[String]| {
+        let mut hiding = programs_on_host(session, scripts);
+        hiding.extend(scripts.iter().filter(|one| of_gone.contains(*one)).cloned());
+        hiding
     };
     if inputs.python.is_some() {
-        let scripts = asking(&built.package_programs);
+        let scripts = hiding(&built.package_programs);
         let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
-        if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
+        let is_approved_entry = has_approved_entry(approved, PACKAGES, &entries);
+        let (asking, fitting): (BTreeSet<_>, BTreeSet<_>) = scripts.into_iter().partition(|name| {
+            !known.contains(name) && (!is_approved_entry || of_gone.contains(name))
+        });
+        if asking.is_empty() || is_approved_entry {
             let names = approved.names.entry(PACKAGES.to_owned()).or_default();
-            names.extend(scripts);
-        } else {
-            new.extend(new_programs(PACKAGES, &scripts, &known));
+            names.extend(fitting);
         }
+        new.extend(new_programs(PACKAGES, &asking, &known));
     }
     // No lockfile has the scripts of a directory.
-    let scripts = asking(&built.directory_programs);
+    let scripts = hiding(&built.directory_programs);
     let known = approved.names.get(LOCAL_PACKAGES);
     let known = known.cloned().unwrap_or_default();
     new.extend(new_programs(LOCAL_PACKAGES, &scripts, &known));
@@ -557,17 +560,11 @@ fn compare(
 /// Returns the names of the programs of tools that the user approved and that the project does not ask for any more.
 fn programs_of_gone(project: &Project, approved: &ApprovedPrograms) -> BTreeSet<String> {
     let asked = lists(project);
-    let known = approved.names.keys().chain(approved.entries.keys());
-    let mut programs = BTreeSet::new();
-    for list in known.filter(|list| !asked.contains(*list)) {
-        // Other lists have no name of a tool.
-        let Ok(tool) = list.parse::<Tool>() else {
-            continue;
-        };
-        programs.insert(tool.name.to_string());
-        programs.extend(approved.names.get(list).into_iter().flatten().cloned());
-    }
-    programs
+    let gone = approved.names.iter();
+    let gone = gone.filter(|(list, _)| !asked.contains(*list));
+    // Other lists have no name of a tool.
+    let gone = gone.filter(|(list, _)| list.parse::<Tool>().is_ok());
+    gone.flat_map(|(_, programs)| programs.clone()).collect()
 }
 
 fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<NewName> {

@@ -2276,6 +2276,24 @@ fn a_script_in_place_of_a_tool_that_is_gone_needs_approval() {
 }
 
 #[test]
+fn a_script_that_a_tool_hid_needs_approval_when_the_tool_goes() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_program(&server, "rust-just", "just", &["1.40.0"]);
+    serve_pure(&server, &[pure("stand-in", "1.0", &[], &["just"])]);
+    sandbox.write("requirements.txt", "stand-in\n");
+    sandbox.write(".tool-versions", "just 1.40.0\n");
+    sandbox.allow();
+    let just = ["run", "--", "just", "--version"];
+    assert_eq!(sandbox.devsh(&just).success().stdout, "just 1.40.0\n");
+    fs::remove_file(sandbox.project().join(".tool-versions")).unwrap();
+    let error = "has programs that you have not approved: `just` of `Python packages`";
+    sandbox.devsh(&just).code(3).error(&[error]);
+}
+
+#[test]
 fn a_package_of_a_package_without_a_wheel_is_built_after_a_question() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
