@@ -39,7 +39,7 @@ pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
     pub python: Option<PythonPackages>,
-    /// Whether devsh has chosen the Python packages, or has read them from a lockfile. It only reads those of the project.
+    /// The origin of the Python packages in `devshell.lock`. Those of the project's own lockfile are always read.
     pub packages_origin: EntryOrigin,
     /// The packages of repositories that `devshell.lock` has, with their addresses and commits.
     pub commits: Vec<(PackageName, String)>,

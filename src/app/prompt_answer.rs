@@ -551,8 +551,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// As for the main thread on Linux: files have nested values.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Judges the project, or leaves it to a background build if its files take too long, as on a network disk that does not
-/// answer: whatever they contain, the prompt comes. Takes and returns the files that can change the verdict.
+/// Judges the project. If its files take too long, for example on a network disk that does not answer, a background build
+/// reads them, and the prompt appears. The files that can change the verdict are taken and returned.
 fn judge_in_time(
     session: &Session<'_>,
     place: &Place,

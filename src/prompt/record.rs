@@ -41,7 +41,7 @@ pub struct Record {
     pub machine: Option<String>,
     /// True if a host tool is in use whose version is not the locked one.
     pub drifted: bool,
-    /// The scripts of Python packages that hide no program of the user and that nobody has approved.
+    /// The scripts of Python packages that nobody has approved. They hide no program of the user.
     pub scripts: UnapprovedScripts,
     /// The versions of lockfiles that it was built from.
     pub versions: LockedVersions,

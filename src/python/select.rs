@@ -40,7 +40,7 @@ struct DependencyWalk<'l> {
     packages: &'l [PythonPackage],
     by_name: BTreeMap<&'l str, Vec<usize>>,
     queue: VecDeque<PackageVisit>,
-    /// What is left of [`MAX_STEPS`].
+    /// The rest of [`MAX_STEPS`].
     steps: usize,
 }
 

@@ -4,8 +4,6 @@ use std::{
     fs,
     os::unix::{fs::symlink, process::ExitStatusExt as _},
     process::{Child, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
@@ -440,11 +438,7 @@ fn adding(sandbox: &Sandbox, server: &Server, part: &str) -> Child {
     let mut adding = sandbox.command("devsh");
     let adding = adding.args(["add", "just"]).stderr(Stdio::piped());
     let adding = adding.spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    while !server.requests().iter().any(|one| one.contains(part)) {
-        assert!(Instant::now() < until, "nothing was asked");
-        thread::sleep(Duration::from_millis(5));
-    }
+    server.wait_for(part);
     adding
 }
 

@@ -1145,23 +1145,14 @@ fn build_code_that_changes_before_its_build_does_not_run() {
     sandbox.devsh(&["lock", "--trust"]).success();
 
     // During a download.
-    let archive = server.paths("ruff-0.12.4");
     server.requests();
-    for path in &archive {
-        server.hold(path);
+    for path in server.paths("ruff-0.12.4") {
+        server.hold(&path);
     }
     let mut syncing = sandbox.command(DEVSH);
     syncing.args(["sync", "--trust"]).stderr(Stdio::piped());
     let syncing = syncing.spawn().unwrap();
-    let until = Instant::now() + Duration::from_mins(1);
-    while !server
-        .requests()
-        .iter()
-        .any(|one| archive.iter().any(|path| one.ends_with(path)))
-    {
-        assert!(Instant::now() < until, "nothing was asked");
-        thread::sleep(Duration::from_millis(5));
-    }
+    server.wait_for("ruff-0.12.4");
     sandbox.write("backend.py", &other);
     server.release();
     let done = syncing.wait_with_output().unwrap();
@@ -2244,35 +2235,42 @@ fn programs_of_the_first_packages_ask_no_question_of_their_own() {
     ]);
 }
 
+const JUST: [&str; 4] = ["run", "--", "just", "--version"];
+
+/// Allows a project with these requirements and the tool `just`, and takes the tool away. The package `stand-in` has a
+/// script of the same name.
+fn with_tool_that_goes(server: &Server, sandbox: &Sandbox, requirements: &str) {
+    serve_program(server, "rust-just", "just", &["1.40.0"]);
+    serve_pure(server, &[pure("stand-in", "1.0", &[], &["just"])]);
+    sandbox.write("requirements.txt", requirements);
+    sandbox.write(".tool-versions", "just 1.40.0\n");
+    sandbox.allow();
+    assert_eq!(sandbox.devsh(&JUST).success().stdout, "just 1.40.0\n");
+    fs::remove_file(sandbox.project().join(".tool-versions")).unwrap();
+}
+
 #[test]
 fn a_script_in_place_of_a_tool_that_is_gone_needs_approval() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;
     };
-    serve_program(&server, "rust-just", "just", &["1.40.0"]);
-    serve_pure(&server, &[pure("stand-in", "1.0", &[], &["just"])]);
-    sandbox.write("requirements.txt", "tester\n");
-    sandbox.write(".tool-versions", "just 1.40.0\n");
-    sandbox.allow();
-    let just = ["run", "--", "just", "--version"];
-    assert_eq!(sandbox.devsh(&just).success().stdout, "just 1.40.0\n");
-    fs::remove_file(sandbox.project().join(".tool-versions")).unwrap();
+    with_tool_that_goes(&server, &sandbox, "tester\n");
     sandbox.write("requirements.txt", "tester\nstand-in\n");
-    sandbox.devsh(&just).code(3).error(&[
+    sandbox.devsh(&JUST).code(3).error(&[
         "has programs that you have not approved: `just` of `Python packages`",
         "or tools that you approved and that are gone",
     ]);
     // A change by devsh itself does not approve the script.
     sandbox.devsh(&["add", "ruff@0.12"]);
-    sandbox.devsh(&just).code(3);
+    sandbox.devsh(&JUST).code(3);
     let allowed = sandbox.devsh(&["allow", "--yes"]).success().stderr;
     assert!(
         allowed.contains("program of Python packages  just"),
         "{allowed}"
     );
     let stand_in = "stand-in 1.0 --version\n";
-    assert_eq!(sandbox.devsh(&just).success().stdout, stand_in);
+    assert_eq!(sandbox.devsh(&JUST).success().stdout, stand_in);
 }
 
 #[test]
@@ -2281,16 +2279,9 @@ fn a_script_that_a_tool_hid_needs_approval_when_the_tool_goes() {
     let Some(sandbox) = repository(&server) else {
         return;
     };
-    serve_program(&server, "rust-just", "just", &["1.40.0"]);
-    serve_pure(&server, &[pure("stand-in", "1.0", &[], &["just"])]);
-    sandbox.write("requirements.txt", "stand-in\n");
-    sandbox.write(".tool-versions", "just 1.40.0\n");
-    sandbox.allow();
-    let just = ["run", "--", "just", "--version"];
-    assert_eq!(sandbox.devsh(&just).success().stdout, "just 1.40.0\n");
-    fs::remove_file(sandbox.project().join(".tool-versions")).unwrap();
+    with_tool_that_goes(&server, &sandbox, "stand-in\n");
     let error = "has programs that you have not approved: `just` of `Python packages`";
-    sandbox.devsh(&just).code(3).error(&[error]);
+    sandbox.devsh(&JUST).code(3).error(&[error]);
 }
 
 #[test]

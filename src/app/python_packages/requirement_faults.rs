@@ -1,4 +1,4 @@
-//! Why a list does not resolve, if one of its own requirements is the cause: the index does not have what it asks for.
+//! Finds the requirement of a list that the index cannot serve, if a list does not resolve for this reason.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -29,7 +29,7 @@ pub(super) struct RequirementFault {
     gap: IndexGap,
 }
 
-/// What the index lacks, the worst first.
+/// The reasons why the index cannot serve a requirement, the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum IndexGap {
     Package,
@@ -138,8 +138,8 @@ pub(super) struct FailedQuery<'a> {
     pub builds: &'a BTreeSet<String>,
 }
 
-/// Returns those of the `candidates` that the index cannot serve, the worst first. An index that does not answer says
-/// nothing, and neither does the public one of a list with indexes of its own.
+/// Returns those of the `candidates` that the index cannot serve, the worst first. There are none if the index
+/// does not answer, or if the list has indexes of its own.
 pub(super) fn find_faults(
     session: &Session<'_>,
     query: FailedQuery<'_>,

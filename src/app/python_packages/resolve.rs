@@ -285,8 +285,8 @@ fn reduce(
 /// Returns the newest of these minor versions of Python for which most of the failed lists resolve; none if that is no
 /// more than today.
 ///
-/// What only a build says, and packages that have no wheel for any Python, decide nothing: the lists are tried without
-/// them, and nothing of them runs.
+/// The lists are tried without packages that have no wheel for any Python, and without requirements that only a build
+/// knows. No code of them runs.
 pub fn fitting_minor(
     session: &Session<'_>,
     project: &Project,

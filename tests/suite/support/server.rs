@@ -115,11 +115,11 @@ impl Server {
         state.held.insert(path.to_owned());
     }
 
-    /// Waits for a request for `path`.
-    pub(crate) fn wait_for(&self, path: &str) {
+    /// Waits for a request for a path with `part`.
+    pub(crate) fn wait_for(&self, part: &str) {
         let deadline = Instant::now() + Duration::from_mins(1);
-        while !self.requests().iter().any(|one| one.ends_with(path)) {
-            assert!(Instant::now() < deadline, "nobody asked for {path}");
+        while !self.requests().iter().any(|one| one.contains(part)) {
+            assert!(Instant::now() < deadline, "nobody asked for {part}");
             thread::sleep(Duration::from_millis(5));
         }
     }
